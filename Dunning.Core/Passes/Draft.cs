@@ -26,7 +26,7 @@ internal sealed class Draft
         _before = file;
         Book = book;
         Now = Instant.Max(now, file.LastEventAt);
-        Zone = LocalClock.Zone(file.TimeZone);
+        Zone = book.Options.Zones[file.TimeZone];
         Today = LocalClock.LocalDateOf(Now, Zone);
         File = file;
     }

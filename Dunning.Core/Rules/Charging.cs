@@ -37,7 +37,7 @@ internal static class Charging
         invoice = invoice with { Attempts = invoice.Attempts + 1, AttemptedAt = draft.Now, RechargeDue = false };
         draft.Set(invoice);
         var method = InOrder(draft.File).FirstOrDefault(m => m.State == MethodState.Ok);
-        if (method is not null && draft.File.DefaultMethod is not null)
+        if (method is not null)
         {
             return Call(draft, invoice, kind, method, run, cursor);
         }
