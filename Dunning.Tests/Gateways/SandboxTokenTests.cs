@@ -99,6 +99,13 @@ public sealed class SandboxTokenTests
     }
 
     [Fact]
+    public void TryParse_LongCode_HasALimit()
+    {
+        Assert.True(SandboxToken.IsToken("sandbox_decline_" + new string('a', SandboxToken.MaxCodeLength)));
+        Assert.False(SandboxToken.IsToken("sandbox_decline_" + new string('a', SandboxToken.MaxCodeLength + 1)));
+    }
+
+    [Fact]
     public void FateOf_CallZero_IsAProgrammersError()
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => new SandboxToken.Ok().FateOf(0, false));

@@ -15,6 +15,14 @@ public abstract partial record SandboxToken
     /// <summary>The code with which <see cref="Sca"/> declines.</summary>
     public const string AuthenticationRequired = "authentication_required";
 
+    /// <summary>The longest decline code that a token may carry.</summary>
+    public const int MaxCodeLength = 100;
+
+    /// <summary>What tokens look like, for whoever mistyped one.</summary>
+    public const string Help =
+        "sandbox_ok, sandbox_decline_CODE, sandbox_decline_CODE_xN, sandbox_ok_xN_decline_CODE, sandbox_timeout_xN, sandbox_drop_xN, " +
+        "sandbox_drop_xN_decline_CODE, sandbox_lost_decline_CODE_xN or sandbox_sca (CODE such as insufficient_funds, N from 1 to 1000000)";
+
     private SandboxToken()
     {
     }
@@ -49,8 +57,11 @@ public abstract partial record SandboxToken
     /// <summary><c>sandbox_sca</c>: declines with <c>authentication_required</c> until the customer has authenticated; then succeeds.</summary>
     public sealed record Sca : SandboxToken;
 
+    /// <summary>Whether the text is one of the sandbox's tokens.</summary>
+    public static bool IsToken([NotNullWhen(true)] string? text) => TryParse(text, out _);
+
     /// <summary>Reads a token. False: it is not one of the sandbox's.</summary>
-    public static bool TryParse(string? text, [NotNullWhen(true)] out SandboxToken? token)
+    public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out SandboxToken? token)
     {
         token = text is null ? null : Parse(text);
         return token is not null;
@@ -95,6 +106,10 @@ public abstract partial record SandboxToken
             }
         }
         var code = match.Groups["code"] is { Success: true } letters ? letters.Value : null;
+        if (code?.Length > MaxCodeLength)
+        {
+            return null;
+        }
         return match.Groups["kind"].Value switch
         {
             "ok" when calls is null => new Ok(),
