@@ -17,6 +17,9 @@ public static class LocalClock
     /// <exception cref="DateTimeZoneNotFoundException">There is no such zone.</exception>
     public static DateTimeZone Zone(string id) => DateTimeZoneProviders.Tzdb[id];
 
+    /// <summary>Every IANA id, to name the one that was probably meant.</summary>
+    public static IEnumerable<string> ZoneIds => DateTimeZoneProviders.Tzdb.Ids;
+
     /// <summary>Whether there is a zone of that IANA id.</summary>
     public static bool IsZone(string id) => DateTimeZoneProviders.Tzdb.GetZoneOrNull(id) is not null;
 
