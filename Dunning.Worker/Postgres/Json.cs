@@ -30,6 +30,7 @@ internal static class Json
         Number(json, "amount", f.Amount);
         Text(json, "currency", f.Currency);
         Text(json, "code", f.Code);
+        Number(json, "step", f.Step);
         Date(json, "next_attempt_on", f.NextAttemptOn);
         Date(json, "suspends_on", f.SuspendsOn);
         Date(json, "purge_on", f.PurgeOn);
@@ -54,6 +55,7 @@ internal static class Json
             Amount = Number(json, "amount"),
             Currency = Text(json, "currency"),
             Code = Text(json, "code"),
+            Step = (int?)Number(json, "step"),
             NextAttemptOn = Date(json, "next_attempt_on"),
             SuspendsOn = Date(json, "suspends_on"),
             PurgeOn = Date(json, "purge_on"),
