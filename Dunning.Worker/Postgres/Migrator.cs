@@ -1,0 +1,187 @@
+using System.Globalization;
+using System.Reflection;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.RegularExpressions;
+using Dapper;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Postgres;
+
+/// <summary>A database that this program must not work on, with what to do about it.</summary>
+public sealed class SchemaException(string message) : Exception(message);
+
+/// <summary>
+/// Brings a database to this program's schema: numbered files, forward only, each with its journal row in its own transaction, all under one
+/// advisory lock, so that any number of servers may start at once. An applied file must not have changed since.
+/// A database with files that this program does not know is fine as long as they work with it; a breaking change takes two releases.
+/// </summary>
+public sealed partial class Migrator
+{
+    // The lock is by number in the whole database: "dunning" in ASCII.
+    private const long LockKey = 0x64756e6e696e67;
+
+    private readonly NpgsqlDataSource _source;
+    private readonly TimeProvider _time;
+    private readonly IReadOnlyList<Migration> _migrations;
+
+    public Migrator(NpgsqlDataSource source, TimeProvider time)
+        : this(source, time, Embedded())
+    {
+    }
+
+    internal Migrator(NpgsqlDataSource source, TimeProvider time, IReadOnlyList<Migration> migrations)
+    {
+        _source = source;
+        _time = time;
+        _migrations = migrations;
+    }
+
+    /// <summary>The schema that this program knows.</summary>
+    public int Latest => _migrations[^1].Version;
+
+    /// <summary>
+    /// Applies what is missing and returns the versions applied. <paramref name="underLock"/> makes what else needs making once, such as a job
+    /// host's own schema, while other servers wait.
+    /// </summary>
+    public async Task<IReadOnlyList<int>> MigrateAsync(CancellationToken ct, Func<CancellationToken, Task>? underLock = null)
+    {
+        await using var connection = await _source.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition("select pg_advisory_lock(@LockKey)", new { LockKey }, commandTimeout: 0, cancellationToken: ct));
+        try
+        {
+            await connection.ExecuteAsync(
+                """
+                create schema if not exists dunning;
+                create table if not exists dunning.migration (
+                    version        int primary key check (version > 0),
+                    name           text not null,
+                    hash           text not null,
+                    oldest_program int not null,
+                    applied_at     timestamptz not null
+                )
+                """);
+            var applied = await AppliedAsync(connection);
+            Check(applied);
+            var done = new List<int>();
+            foreach (var migration in _migrations.Where(m => !applied.ContainsKey(m.Version)))
+            {
+                await ApplyAsync(connection, migration, ct);
+                done.Add(migration.Version);
+            }
+            await connection.ExecuteAsync(
+                "insert into dunning.setting (key, value) values ('installation', @id) on conflict do nothing",
+                new { id = Guid.NewGuid().ToString("n") });
+            if (underLock is not null)
+            {
+                await underLock(ct);
+            }
+            return done;
+        }
+        finally
+        {
+            await connection.ExecuteAsync("select pg_advisory_unlock(@LockKey)", new { LockKey });
+        }
+    }
+
+    /// <summary>Throws unless the database is one that this program works with; changes nothing.</summary>
+    public async Task CheckAsync(CancellationToken ct)
+    {
+        await using var connection = await _source.OpenConnectionAsync(ct);
+        if (await connection.ExecuteScalarAsync<string?>("select to_regclass('dunning.migration')::text") is null)
+        {
+            throw new SchemaException("the database has no schema 'dunning' yet: run 'dunning migrate'");
+        }
+        var applied = await AppliedAsync(connection);
+        Check(applied);
+        if (_migrations.FirstOrDefault(m => !applied.ContainsKey(m.Version)) is { } missing)
+        {
+            throw new SchemaException($"the database lacks {missing.Name}: run 'dunning migrate'");
+        }
+    }
+
+    private static async Task<IReadOnlyDictionary<int, AppliedRow>> AppliedAsync(NpgsqlConnection connection) =>
+        (await connection.QueryAsync<AppliedRow>("select version, name, hash, oldest_program from dunning.migration")).ToDictionary(r => r.Version);
+
+    private void Check(IReadOnlyDictionary<int, AppliedRow> applied)
+    {
+        foreach (var migration in _migrations)
+        {
+            if (applied.TryGetValue(migration.Version, out var row) && row.Hash != migration.Hash)
+            {
+                throw new SchemaException($"{migration.Name} was applied with another content than this program has: applied files never change, add a new one");
+            }
+        }
+        if (applied.Values.Where(r => r.OldestProgram > Latest).MaxBy(r => r.Version) is { } breaking)
+        {
+            throw new SchemaException(string.Create(CultureInfo.InvariantCulture,
+                $"the database has {breaking.Name}, which needs a program of schema {breaking.OldestProgram} or newer; this one knows {Latest}: update it"));
+        }
+    }
+
+    private async Task ApplyAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        try
+        {
+            // Not through Dapper: its parameter scan would read colons and at signs of the script.
+            await using (var script = new NpgsqlCommand(migration.Sql, connection, transaction) { CommandTimeout = 0 })
+            {
+                await script.ExecuteNonQueryAsync(ct);
+            }
+        }
+        catch (PostgresException e)
+        {
+            throw new SchemaException($"{migration.Name} failed and was rolled back: {e.MessageText}");
+        }
+        await connection.ExecuteAsync(
+            "insert into dunning.migration (version, name, hash, oldest_program, applied_at) values (@Version, @Name, @Hash, @OldestProgram, @at)",
+            new { migration.Version, migration.Name, migration.Hash, migration.OldestProgram, at = Instant.FromDateTimeOffset(_time.GetUtcNow()).Utc() },
+            transaction);
+        await transaction.CommitAsync(ct);
+    }
+
+    internal static IReadOnlyList<Migration> Embedded()
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        var all = assembly.GetManifestResourceNames()
+            .Select(name => (Resource: name, Match: FileName().Match(name)))
+            .Where(r => r.Match.Success)
+            .Select(r =>
+            {
+                using var reader = new StreamReader(assembly.GetManifestResourceStream(r.Resource)!, Encoding.UTF8);
+                return Migration.Read(r.Match.Groups["name"].Value, reader.ReadToEnd());
+            })
+            .OrderBy(m => m.Version).ToList();
+        return all.Select(m => m.Version).SequenceEqual(Enumerable.Range(1, all.Count)) ? all
+            : throw new InvalidOperationException("the embedded migrations are not numbered 1, 2, …");
+    }
+
+    [GeneratedRegex(@"(?<name>V\d{3}__\w+\.sql)$", RegexOptions.CultureInvariant)]
+    private static partial Regex FileName();
+
+    private sealed record AppliedRow(int Version, string Name, string Hash, int OldestProgram);
+}
+
+/// <summary>One embedded file.</summary>
+internal sealed partial record Migration(int Version, string Name, string Sql, string Hash, int OldestProgram)
+{
+    public static Migration Read(string name, string text)
+    {
+        // A checkout may turn line ends; the content is the same.
+        var sql = text.ReplaceLineEndings("\n");
+        var oldest = OldestProgramLine().Match(sql);
+        return oldest.Success
+            ? new Migration(
+                int.Parse(name.AsSpan(1, 3), NumberStyles.None, CultureInfo.InvariantCulture),
+                name,
+                sql,
+                Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(sql))),
+                int.Parse(oldest.Groups["number"].Value, NumberStyles.None, CultureInfo.InvariantCulture))
+            : throw new InvalidOperationException($"{name} does not begin with '-- oldest-program: N'");
+    }
+
+    [GeneratedRegex(@"\A-- oldest-program: (?<number>\d+)\n", RegexOptions.CultureInvariant)]
+    private static partial Regex OldestProgramLine();
+}

@@ -1,0 +1,271 @@
+using System.Collections.Concurrent;
+using Dapper;
+using Dunning.Model;
+using Dunning.Passes;
+using Dunning.Ports;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Postgres;
+
+/// <summary>
+/// The store of accounts in PostgreSQL. Lock, then read, then decide, then save: each statement of a READ COMMITTED transaction sees what was
+/// committed before it began, so a file read with the lock may be older than the lock. One commit for a batch.
+/// </summary>
+/// <param name="source">Made by <see cref="PostgresSource"/>.</param>
+/// <param name="rules">Fingerprint of the configuration that the decisions are made with; a database of another is refused.</param>
+/// <param name="seller">Who issues the invoices.</param>
+public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerIdentity seller) : IBook
+{
+    /// <summary>How often a save is tried when the database, not the decision, was at fault.</summary>
+    private const int MaxTries = 3;
+
+    /// <summary>How long an account whose decision failed is left alone by claims, so that it does not stand in the way of the others.</summary>
+    private static readonly Duration FaultPause = Duration.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<string, Instant> _pausedUntil = new(StringComparer.Ordinal);
+
+    /// <summary>The statement that finds and locks what is due for one pass: reads no more of <c>due</c> than it locks or skips.</summary>
+    internal const string LockOnePass =
+        """
+        select a.id
+        from dunning.due d
+        join dunning.account a on a.id = d.account_id
+        where d.pass = @pass and d.at <= @now and (a.lease_until is null or a.lease_until <= @now) and a.id <> all(@paused)
+        order by d.at, d.account_id
+        limit @limit
+        for no key update of a skip locked
+        """;
+
+    // A merge of one ordered index scan for each pass; an account due for several comes several times.
+    internal static readonly string LockAnyPass =
+        $"""
+        select a.id
+        from ({string.Join(" union all ", Texts.Pass.Values.Select(p =>
+            $"select account_id, at from dunning.due where pass = '{Texts.Pass[p]}' and at <= @now"))}) d
+        join dunning.account a on a.id = d.account_id
+        where (a.lease_until is null or a.lease_until <= @now) and a.id <> all(@paused)
+        order by d.at
+        limit @limit
+        for no key update of a skip locked
+        """;
+
+    private const string LockThese = "select id from dunning.account where id = any(@ids) order by id for no key update";
+
+    private const string LockTheseUnlessBusy = "select id from dunning.account where id = any(@ids) order by id for no key update skip locked";
+
+    // Read after the lock: whoever works due out anew sets its mark first and then waits for the locks, so nothing slips between.
+    private const string Mark = "select key, value from dunning.setting where key in ('rules', 'rework')";
+
+    /// <inheritdoc/>
+    public async Task<BatchResult> ClaimAsync(PassKind pass, Instant now, int limit, Decide decide, CancellationToken ct)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(limit);
+        foreach (var (account, until) in _pausedUntil)
+        {
+            if (until <= now)
+            {
+                _pausedUntil.TryRemove(account, out _);
+            }
+        }
+        var claim = new Claim(pass, now, decide);
+        while (true)
+        {
+            var paused = _pausedUntil.Keys.ToArray();
+            var locking = new Lock(
+                pass == PassKind.All ? LockAnyPass : LockOnePass,
+                new { pass = pass == PassKind.All ? null : Texts.Pass[pass], now = now.Utc(), limit, paused });
+            var outcome = await SaveAsync(locking, claim, ct);
+            foreach (var fault in outcome.Result.Faults)
+            {
+                _pausedUntil[fault.Account] = now + FaultPause;
+            }
+            // Others were quicker with everything that we found: look again, there may be more.
+            if (outcome.Locked == 0 || outcome.Result.Decisions.Count + outcome.Result.Faults.Count > 0)
+            {
+                return outcome.Result;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<BatchResult> AnswerAsync(IReadOnlyList<AnswerFor> answers, CancellationToken ct)
+    {
+        var decisions = new List<Decision>(answers.Count);
+        var faults = new List<AccountFault>();
+        // Several answers for one account: one after the other, each on the file that the one before left.
+        foreach (var round in answers
+            .GroupBy(a => a.Account, StringComparer.Ordinal)
+            .SelectMany(g => g.Select((answer, index) => (answer, index)))
+            .GroupBy(a => a.index, a => a.answer)
+            .OrderBy(g => g.Key))
+        {
+            var work = new Answers(round.ToDictionary(a => a.Account, StringComparer.Ordinal));
+            var outcome = await SaveAsync(new Lock(LockThese, new { ids = work.Ids }), work, ct);
+            decisions.AddRange(outcome.Result.Decisions);
+            faults.AddRange(outcome.Result.Faults);
+            var seen = outcome.Result.Decisions.Select(d => d.Before.Id).Concat(outcome.Result.Faults.Select(f => f.Account)).ToHashSet(StringComparer.Ordinal);
+            faults.AddRange(work.Ids.Where(id => !seen.Contains(id)).Select(id => new AccountFault(id, new KeyNotFoundException($"there is no account '{id}'"))));
+        }
+        return new BatchResult(decisions, faults);
+    }
+
+    private async Task<Outcome> SaveAsync(Lock locking, IWork work, CancellationToken ct)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            string[] locked = [];
+            try
+            {
+                await using var connection = await source.OpenConnectionAsync(ct);
+                await using var transaction = await connection.BeginTransactionAsync(ct);
+                locked = await LockAsync(connection, transaction, locking, work, ct);
+                if (locked.Length == 0)
+                {
+                    return new Outcome(0, BatchResult.Empty);
+                }
+                var read = await Files.ReadAsync(connection, transaction, locked, work.Keys, ct);
+                var (result, changes) = DecideAll(read, work);
+                if (changes.Accounts.Count > 0)
+                {
+                    await Save.WriteAsync(connection, transaction, changes, seller, ct);
+                    await transaction.CommitAsync(ct);
+                }
+                return new Outcome(locked.Length, result);
+            }
+            catch (NpgsqlException e) when (e.IsTransient && tries < MaxTries)
+            {
+                // Safe to decide again: the rules are pure, and whatever was saved meanwhile is read again.
+            }
+            catch (Exception e) when (e is PostgresException { IsTransient: false } or InvalidOperationException or ArgumentException or InvalidCastException or OverflowException
+                && locked.Length > 0)
+            {
+                return await SplitAsync(locked, e, work, ct);
+            }
+        }
+    }
+
+    // One account's rows are refused: halve the batch until it is found, so that the others are saved.
+    private async Task<Outcome> SplitAsync(string[] locked, Exception e, IWork work, CancellationToken ct)
+    {
+        if (locked.Length == 1)
+        {
+            return new Outcome(1, new BatchResult([], [new AccountFault(locked[0], e)]));
+        }
+        var decisions = new List<Decision>();
+        var faults = new List<AccountFault>();
+        foreach (var half in new[] { locked[..(locked.Length / 2)], locked[(locked.Length / 2)..] })
+        {
+            var outcome = await SaveAsync(new Lock(work.MustWait ? LockThese : LockTheseUnlessBusy, new { ids = half }), work, ct);
+            decisions.AddRange(outcome.Result.Decisions);
+            faults.AddRange(outcome.Result.Faults);
+        }
+        return new Outcome(locked.Length, new BatchResult(decisions, faults));
+    }
+
+    private async Task<string[]> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
+    {
+        await using var both = await connection.QueryMultipleAsync(
+            new CommandDefinition(locking.Sql + ";\n" + Mark, locking.Parameters, transaction, cancellationToken: ct));
+        var ids = (await both.ReadAsync<string>()).Distinct(StringComparer.Ordinal).ToArray();
+        var marks = (await both.ReadAsync<(string Key, string Value)>()).ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal);
+        if (marks.GetValueOrDefault(PostgresSettings.Rules) is { } known && known != rules)
+        {
+            throw new ConfigurationMismatchException(
+                $"the database was last worked out with other rules than this server's: restart the servers with one configuration. Database: {known}. Here: {rules}.");
+        }
+        if (!marks.ContainsKey(PostgresSettings.Rules))
+        {
+            throw new ConfigurationMismatchException("the database has not been worked out with any rules yet: that is done when a server starts");
+        }
+        return !work.MustWait && marks.ContainsKey(PostgresSettings.Rework)
+            ? throw new ConfigurationMismatchException("what is due is being worked out anew: passes wait until that is complete")
+            : ids;
+    }
+
+    private static (BatchResult Result, Changes Changes) DecideAll(ReadFiles read, IWork work)
+    {
+        var decisions = new List<Decision>(read.Files.Count);
+        var faults = read.Faults.Select(f => new AccountFault(f.Account, f.Exception)).ToList();
+        var changes = new Changes();
+        foreach (var file in read.Files)
+        {
+            try
+            {
+                if (work.Decide(file) is not { } decision)
+                {
+                    continue;
+                }
+                if (decision.After.Version <= file.File.Version)
+                {
+                    decision = decision with { After = decision.After with { Version = file.File.Version + 1 } };
+                }
+                changes.Add(Changes.Of(file, decision));
+                decisions.Add(decision);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // The one catch of a decision: its account stays as it was, the next goes on.
+                faults.Add(new AccountFault(file.File.Id, e));
+            }
+        }
+        return (new BatchResult(decisions, faults), changes);
+    }
+
+    private sealed record Lock(string Sql, object Parameters);
+
+    private sealed record Outcome(int Locked, BatchResult Result);
+
+    /// <summary>What to decide on locked accounts.</summary>
+    private interface IWork
+    {
+        /// <summary>Charges to read whatever their state.</summary>
+        string[] Keys { get; }
+
+        /// <summary>Whether it waits for a busy account, also while due is worked out anew.</summary>
+        bool MustWait { get; }
+
+        /// <summary>Null: there is nothing to decide any more.</summary>
+        Decision? Decide(ReadFile file);
+    }
+
+    private sealed class Claim(PassKind pass, Instant now, Decide decide) : IWork
+    {
+        private readonly Instant _now = ((Instant?)now).ToMicroseconds()!.Value;
+
+        public string[] Keys => [];
+
+        public bool MustWait => false;
+
+        public Decision? Decide(ReadFile file)
+        {
+            // It was due when it was found, not under the lock: another may have been quicker.
+            if (!IsDue(file) || file.File.LeaseUntil > _now)
+            {
+                return null;
+            }
+            var decision = decide(file.File);
+            return decision.Events.IsEmpty && decision.Effect is null && StaysDue(file, decision)
+                ? throw new InvalidOperationException("broken invariant: the account is due, but nothing was decided and it stays due")
+                : decision;
+        }
+
+        private bool IsDue(ReadFile file) =>
+            pass == PassKind.All ? file.Due.Values.Any(at => at <= _now) : file.Due.TryGetValue(pass, out var at) && at <= _now;
+
+        private bool StaysDue(ReadFile file, Decision decision) =>
+            Texts.Pass.Values.All(p => decision.Due[p].ToMicroseconds() == (file.Due.TryGetValue(p, out var at) ? at : null))
+            && decision.After with { Version = 0 } == decision.Before with { Version = 0 };
+    }
+
+    private sealed class Answers(Dictionary<string, AnswerFor> answers) : IWork
+    {
+        public string[] Ids { get; } = [.. answers.Keys];
+
+        public string[] Keys { get; } = [.. answers.Values.Select(a => a.ChargeKey).OfType<string>()];
+
+        public bool MustWait => true;
+
+        public Decision? Decide(ReadFile file) => answers[file.File.Id].Decide(file.File);
+    }
+}
