@@ -1,6 +1,1 @@
-using Dunning.Hosting;
-
-if (args is ["--version"])
-    Console.WriteLine(BuildInfo.Description);
-
-return 0;
+return await Dunning.Commands.CommandLine.RunAsync(args, Console.Out, Console.Error);

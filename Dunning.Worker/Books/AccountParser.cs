@@ -180,8 +180,8 @@ internal sealed class AccountParser(
     internal static string? ReadEmail(ObjectFields fields) => fields.Shaped("email", 1000, Shapes.IsMailAddress,
         "is no mail address", "one @, no spaces, up to 254 characters, such as claire@example.com", Given.Address);
 
-    internal static string? ReadToken(ObjectFields fields, BookRequest request) => fields.Shaped("token", Shapes.MaxToken, request.IsToken,
-        "is no token of the payment gateway", request.TokenHelp, Given.Token);
+    internal static string? ReadToken(ObjectFields fields, Func<string, bool> isToken, string tokenHelp) =>
+        fields.Shaped("token", Shapes.MaxToken, isToken, "is no token of the payment gateway", tokenHelp, Given.Token);
 
     private ImmutableArray<PaymentMethod> ReadMethods(ObjectFields account)
     {
@@ -192,7 +192,7 @@ internal sealed class AccountParser(
         {
             var fields = new ObjectFields(value, path, scope, MethodFields);
             var id = fields.Text("id", Shapes.MaxId);
-            var token = ReadToken(fields, request);
+            var token = ReadToken(fields, request.IsToken, request.TokenHelp);
             var expires = fields.OptionalMonth("exp");
             var isDefault = fields.Flag("default") ?? false;
             var isBackup = fields.Flag("backup") ?? false;

@@ -42,10 +42,14 @@ internal static class ActionsFile
         string path, BookRequest request, AccountsCheck? accounts, BookFaults faults, CancellationToken ct)
     {
         var scope = new FaultScope(faults, Path.GetFileName(path));
-        if (!File.Exists(path) || BookFiles.Open(path, scope) is not { } stream)
-        {
-            return [];
-        }
+        return !File.Exists(path) || BookFiles.Open(path, scope) is not { } stream ? []
+            : await ReadAsync(stream, scope, request.IsToken, request.TokenHelp, accounts, ct);
+    }
+
+    /// <summary>Reads the actions of a stream, and closes it.</summary>
+    public static async Task<ImmutableArray<AccountAction>> ReadAsync(
+        Stream stream, FaultScope scope, Func<string, bool> isToken, string tokenHelp, AccountsCheck? accounts, CancellationToken ct)
+    {
         var actions = ImmutableArray.CreateBuilder<AccountAction>();
         Instant? last = null;
         using var lines = new Utf8Lines(stream);
@@ -55,7 +59,7 @@ internal static class ActionsFile
             {
                 continue;
             }
-            if (Parse(value!, request, scope, out var at) is { } action)
+            if (Parse(value!, isToken, tokenHelp, scope, out var at) is { } action)
             {
                 actions.Add(action);
                 if (accounts is not null && !accounts.Ids.Contains(action.Account))
@@ -73,7 +77,7 @@ internal static class ActionsFile
         return actions.ToImmutable();
     }
 
-    private static AccountAction? Parse(JsonValue line, BookRequest request, FaultScope scope, out Instant? at)
+    private static AccountAction? Parse(JsonValue line, Func<string, bool> isToken, string tokenHelp, FaultScope scope, out Instant? at)
     {
         var before = scope.Count;
         // Which fields an action has depends on do: it is looked at first.
@@ -94,7 +98,7 @@ internal static class ActionsFile
         bool Has(string name) => own.Contains(name);
         var subscription = Has("subscription") ? fields.Text("subscription", Shapes.MaxId) : null;
         var plan = Has("plan") ? fields.Text("plan", Shapes.MaxId) : null;
-        var token = Has("token") ? AccountParser.ReadToken(fields, request) : null;
+        var token = Has("token") ? AccountParser.ReadToken(fields, isToken, tokenHelp) : null;
         var expires = Has("exp") ? fields.OptionalMonth("exp") : null;
         var flag = Has("value") ? fields.Flag("value", required: true) : null;
         var amount = Has("amount") ? fields.Whole("amount", -Money.MaxInputMinor, Money.MaxInputMinor) : null;

@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.Globalization;
+using Dunning.Books;
+using Dunning.Events;
+using Dunning.Gateways.Sandbox;
+using Dunning.Model;
+using NodaTime;
+
+namespace Dunning.Commands;
+
+/// <summary><c>act</c>: actions of customers and operators (RULES 9) on the live book, decided at once.</summary>
+internal static class ActCommand
+{
+    public static Command Create(CommandContext context)
+    {
+        var account = new Argument<string?>("ACCOUNT") { Description = "The account's id", Arity = ArgumentArity.ZeroOrOne };
+        var what = new Argument<string?>("DO") { Description = "update_payment_method, authenticate, cancel, resume, set_auto_renew, change_plan, abandon_charge, credit, grant_access, add_contact, remove_contact", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Option<FileInfo?>("--file") { Description = "Many actions instead, one JSON object a line as in a book's actions.jsonl; each is decided now, its 'at' only orders them" };
+        var fields = new Dictionary<string, Option<string?>>(StringComparer.Ordinal)
+        {
+            ["subscription"] = new("--subscription") { Description = "cancel, resume, set_auto_renew, change_plan, abandon_charge: which subscription" },
+            ["token"] = new("--token") { Description = "update_payment_method: the gateway's token" },
+            ["exp"] = new("--exp") { Description = "update_payment_method: expiry month, such as 2029-06" },
+            ["plan"] = new("--plan") { Description = "change_plan: the plan's code" },
+            ["value"] = new("--value") { Description = "set_auto_renew: true or false" },
+            ["amount"] = new("--amount") { Description = "credit: in the minor unit of the account's currency" },
+            ["days"] = new("--days") { Description = "grant_access: days of temporary access" },
+            ["email"] = new("--email") { Description = "add_contact, remove_contact: the address" },
+            ["role"] = new("--role") { Description = "add_contact: owner, billing or admin" },
+            ["name"] = new("--name") { Description = "add_contact: the person's name" },
+        };
+        var command = new Command("act",
+            """
+            Decide an action at once and print its events, one JSON object a line. Exit code 1 when an action is rejected.
+
+              dunning act acme cancel --subscription acme-1
+              dunning act acme credit --amount 1500
+              dunning act --file actions.jsonl
+            """)
+        { account, what, file };
+        foreach (var option in fields.Values)
+        {
+            command.Add(option);
+        }
+        command.SetAction(async (parsed, ct) =>
+        {
+            var given = fields.Select(f => (f.Key, Value: parsed.GetValue(f.Value))).Where(f => f.Value is not null)
+                .ToDictionary(f => f.Key, f => f.Value!, StringComparer.Ordinal);
+            var (id, name) = (parsed.GetValue(account), parsed.GetValue(what));
+            if (parsed.GetValue(file) is null && (id is null || name is null))
+            {
+                throw new CommandException("name an ACCOUNT and what to DO, or a --file of actions; 'dunning act --help' shows how");
+            }
+            await using var live = await context.OpenBookAsync(parsed, ct);
+            var now = live.Engine.Now();
+            var reading = parsed.GetValue(file) is { } path
+                ? await LooseActions.ReadFileAsync(path.FullName, SandboxToken.IsToken, ct)
+                : await LooseActions.ReadAsync(id!, name!, now, given, SandboxToken.IsToken, ct);
+            if (!reading.Faults.IsEmpty)
+            {
+                foreach (var line in reading.Faults.Describe())
+                {
+                    await context.Error.WriteLineAsync(line);
+                }
+                await context.Error.WriteLineAsync("nothing was done");
+                return CommandLine.Wanting;
+            }
+            var rejected = false;
+            foreach (var action in reading.Actions)
+            {
+                foreach (var e in await live.Engine.ActAsync([action], live.Engine.Now(), ct))
+                {
+                    rejected |= e.Type == EventTypes.ActionRejected;
+                    await context.Output.WriteLineAsync(EventJson.Write(e));
+                }
+            }
+            return rejected ? CommandLine.Wanting : CommandLine.Ok;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,129 @@
+using Dunning.Events;
+using Dunning.Gateways.Sandbox;
+using Dunning.Mail;
+using Dunning.Model;
+using Dunning.Options;
+using Dunning.Passes;
+using Dunning.Ports;
+using Dunning.Postgres;
+using NodaTime;
+
+namespace Dunning.Hosting;
+
+/// <summary>
+/// The rules over one database, put together: the one place where stores, gateway, mail and passes meet. Everything that works on a live book goes
+/// through it: the service, commands, jobs.
+/// </summary>
+public sealed class Engine : IAsyncDisposable
+{
+    private readonly PostgresLedger _ledger;
+    private readonly PostgresCatalog _catalog;
+    private readonly WorkerSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly IMailTransport? _transport;
+
+    private Engine(
+        Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail)
+    {
+        (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
+        _catalog = new PostgresCatalog(database.Source);
+        _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
+        Gateway = new SandboxGateway(_ledger, settings.Sandbox, time);
+        Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
+        if (sendsMail)
+        {
+            _transport = MailTransports.Create(settings.Mail);
+            Mailer = new Mailer(
+                new MailComposer(MailTexts.Load(), settings.Mail, installation, PlanName), _transport, time);
+        }
+        else
+        {
+            Mailer = new SinkMailer();
+        }
+    }
+
+    /// <summary>Where the book is.</summary>
+    public Database Database { get; }
+
+    /// <summary>The rules' settings.</summary>
+    public RuleOptions Rules { get; }
+
+    /// <summary>Names this database in idempotency keys.</summary>
+    public string Installation { get; }
+
+    /// <summary>The store.</summary>
+    public PostgresBook Book { get; }
+
+    /// <summary>Where charges go.</summary>
+    public IPaymentGateway Gateway { get; }
+
+    /// <summary>Where mails go.</summary>
+    public IMailer Mailer { get; }
+
+    private Catalog LastCatalog { get; set; } = Catalog.Empty;
+
+    /// <summary>
+    /// Opens the engine on a database whose schema is there. With <paramref name="takesOver"/>, the service's start, a change of the rules' settings is
+    /// worked into <c>due</c> first; a command refuses to work with other settings than the service's.
+    /// </summary>
+    public static async Task<Engine> OpenAsync(
+        Database database, WorkerSettings settings, TimeProvider time, ILoggerFactory loggers, bool takesOver, CancellationToken ct,
+        RuleOptions? rules = null, bool sendsMail = true)
+    {
+        rules ??= settings.Rules;
+        var store = new PostgresSettings(database.Source);
+        var installation = await store.InstallationAsync(ct);
+        await using (var connection = await database.Source.OpenConnectionAsync(ct))
+        {
+            await SandboxBinding.BindAsync(connection, ct);
+            await SandboxSchema.CreateAsync(connection, ct);
+        }
+        var engine = new Engine(database, settings, rules, installation, time, loggers, sendsMail);
+        if (takesOver || await store.GetAsync(PostgresSettings.Rules, ct) is null)
+        {
+            var book = await engine.RulebookAsync(ct);
+            var now = engine.Now();
+            await new PostgresRework(database.Source).EnsureAsync(rules.Fingerprint, file => Pass.DueOf(file, now, book), ct);
+        }
+        return engine;
+    }
+
+    /// <summary>The present instant, in whole seconds.</summary>
+    public Instant Now() => Instant.FromUnixTimeSeconds(_time.GetUtcNow().ToUnixTimeSeconds());
+
+    /// <summary>The rules with the plans and tax rates of now.</summary>
+    public async Task<Rulebook> RulebookAsync(CancellationToken ct)
+    {
+        LastCatalog = await _catalog.LoadAsync(ct);
+        return new Rulebook(Rules, LastCatalog, Installation);
+    }
+
+    /// <summary>Runs one pass now.</summary>
+    public async Task<PassReport> RunAsync(PassKind kind, CancellationToken ct, Func<Instant>? clock = null)
+    {
+        var book = await RulebookAsync(ct);
+        return await new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits).RunAsync(kind, ct);
+    }
+
+    /// <summary>Decides actions at once, each at the present instant, and returns what happened.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such account.</exception>
+    public async Task<IReadOnlyList<BookEvent>> ActAsync(IReadOnlyList<AccountAction> actions, Instant now, CancellationToken ct)
+    {
+        var book = await RulebookAsync(ct);
+        var result = await Book.AnswerAsync(
+            [.. actions.Select(a => new AnswerFor(a.Account, null, file => Pass.Act(file, a, now, book)))], ct);
+        return result.Faults.Count > 0 ? throw result.Faults[0].Exception : [.. result.Decisions.SelectMany(d => d.Events)];
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_transport is not null)
+        {
+            await _transport.DisposeAsync();
+        }
+        await _ledger.DisposeAsync();
+    }
+
+    private string PlanName(string code, string language) => LastCatalog.Plans.GetValueOrDefault(code)?.NameIn(language) ?? code;
+}

@@ -1,0 +1,151 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Dunning.Gateways.Sandbox;
+using Dunning.Mail;
+using Dunning.Model;
+using Dunning.Options;
+using Dunning.Passes;
+using Dunning.Postgres;
+using NodaTime;
+
+namespace Dunning.Hosting;
+
+/// <summary>
+/// Everything that configuration says, read and checked as a whole: <see cref="Read"/> finds every fault at once, so that an operator mends all of
+/// them in one go.
+/// </summary>
+public sealed record WorkerSettings
+{
+    /// <summary>The settings of the rules.</summary>
+    public required RuleOptions Rules { get; init; }
+
+    /// <summary>Who issues the invoices.</summary>
+    public required SellerIdentity Seller { get; init; }
+
+    /// <summary>How mails leave.</summary>
+    public required MailOptions Mail { get; init; }
+
+    /// <summary>The sandbox gateway.</summary>
+    public required SandboxOptions Sandbox { get; init; }
+
+    /// <summary>Limits of a pass in the service.</summary>
+    public required PassLimits Limits { get; init; }
+
+    /// <summary>When the recurring jobs run.</summary>
+    public required JobSettings Jobs { get; init; }
+
+    /// <summary><c>ConnectionStrings:Dunning</c>; null: a private server is started.</summary>
+    public string? ConnectionString { get; init; }
+
+    /// <summary><c>Database:Folder</c>: where the private server lives. Null: the user's own folder.</summary>
+    public string? DatabaseFolder { get; init; }
+
+    /// <summary><c>Database:Binaries</c>: the folder of PostgreSQL's programs. Null: looked for in the usual places.</summary>
+    public string? DatabaseBinaries { get; init; }
+
+    /// <summary><c>Database:Name</c> on the private server. Default <c>dunning</c>.</summary>
+    public string DatabaseName { get; init; } = "dunning";
+
+    /// <summary>
+    /// <c>Database:Migrate</c>: whether <c>run</c> brings the schema up to date itself. Default true; set it to false where the service's role may
+    /// not change the schema, and run <c>migrate</c> as one that may.
+    /// </summary>
+    public bool MigratesAtStart { get; init; } = true;
+
+    /// <summary><c>Http:Urls</c>: where the health page and the dashboard listen. Default http://127.0.0.1:5080.</summary>
+    public string Urls { get; init; } = "http://127.0.0.1:5080";
+
+    /// <summary>The flat configuration that this was read from.</summary>
+    public required ImmutableSortedDictionary<string, string?> Flat { get; init; }
+
+    /// <summary>Reads the configuration: the settings, or every fault with its key, the given value and what is allowed.</summary>
+    public static (WorkerSettings? Settings, ImmutableArray<string> Faults) Read(IConfiguration configuration)
+    {
+        var flat = configuration.AsEnumerable().ToImmutableSortedDictionary(p => p.Key, p => p.Value, StringComparer.OrdinalIgnoreCase);
+        var faults = ImmutableArray.CreateBuilder<string>();
+        var rules = Take(RuleOptions.Read(flat));
+        var mail = Take(MailOptions.Read(flat));
+        var sandbox = Take(SandboxOptions.Read(flat));
+        var jobs = Take(JobSettings.Read(flat));
+        var gateway = flat.GetValueOrDefault("Payments:Gateway") ?? "sandbox";
+        if (gateway != "sandbox")
+        {
+            faults.Add($"Payments:Gateway is '{gateway}', but must be sandbox: no other gateway is built in yet");
+        }
+        var limits = new PassLimits
+        {
+            BatchSize = Int("Passes:BatchSize", 250, 1, 2000),
+            Concurrency = Int("Passes:Concurrency", 100, 1, 2000),
+            Budget = Duration.FromSeconds(Int("Passes:BudgetSeconds", 240, 1, 1500)),
+        };
+        var migrates = flat.GetValueOrDefault("Database:Migrate") is not { Length: > 0 } text || Flag("Database:Migrate", text);
+        if (faults.Count > 0)
+        {
+            return (null, faults.ToImmutable());
+        }
+        return (new WorkerSettings
+        {
+            Rules = rules!,
+            Seller = SellerOf(flat, rules!),
+            Mail = mail!,
+            Sandbox = sandbox!,
+            Jobs = jobs!,
+            Limits = limits,
+            ConnectionString = Given("ConnectionStrings:Dunning"),
+            DatabaseFolder = Given("Database:Folder"),
+            DatabaseBinaries = Given("Database:Binaries"),
+            DatabaseName = Given("Database:Name") ?? "dunning",
+            MigratesAtStart = migrates,
+            Urls = Given("Http:Urls") ?? "http://127.0.0.1:5080",
+            Flat = flat,
+        }, []);
+
+        T? Take<T>((T? Value, ImmutableArray<string> Faults) read)
+        {
+            faults.AddRange(read.Faults);
+            return read.Value;
+        }
+
+        string? Given(string key) => flat.GetValueOrDefault(key) is { Length: > 0 } value ? value : null;
+
+        int Int(string key, int standard, int min, int max)
+        {
+            if (Given(key) is not { } given)
+            {
+                return standard;
+            }
+            if (int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
+            {
+                return value;
+            }
+            faults.Add(FormattableString.Invariant($"{key} is '{given}', but must be a whole number from {min} to {max}, such as {standard}"));
+            return standard;
+        }
+
+        bool Flag(string key, string given)
+        {
+            if (!bool.TryParse(given, out var value))
+            {
+                faults.Add($"{key} is '{given}', but must be true or false");
+            }
+            return value;
+        }
+    }
+
+    private static SellerIdentity SellerOf(ImmutableSortedDictionary<string, string?> flat, RuleOptions rules)
+    {
+        var name = At("Name") ?? "Dunning (no seller configured)";
+        return new SellerIdentity(
+            name,
+            At("LegalName") ?? name,
+            rules.SellerCountry,
+            new Address(At("Line1") ?? "", At("Line2"), At("PostalCode") ?? "", At("City") ?? ""),
+            At("VatNumber"),
+            At("Registration"),
+            rules.SellerTimeZone,
+            At("InvoiceSeries") ?? "INV",
+            At("CreditNoteSeries") ?? "CN");
+
+        string? At(string key) => flat.GetValueOrDefault("Dunning:Seller:" + key) is { Length: > 0 } value ? value : null;
+    }
+}
