@@ -1,0 +1,30 @@
+using System.Collections.Immutable;
+using Dunning.Model;
+
+namespace Dunning.Ports;
+
+/// <summary>Renders a decided mail and hands each recipient's message to a mail server.</summary>
+public interface IMailer
+{
+    /// <summary>One result for each recipient of the mail that is pending. Never throws for what a mail server does.</summary>
+    Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Mail mail, CancellationToken ct);
+}
+
+/// <summary>What a mail server said.</summary>
+public enum DeliveryVerdict
+{
+    /// <summary>It has taken the message.</summary>
+    Accepted,
+
+    /// <summary>Not now (4xx, timeout, lost connection): tried again later.</summary>
+    Deferred,
+
+    /// <summary>Never (5xx to this recipient).</summary>
+    Rejected,
+}
+
+/// <summary>What became of the message to one contact.</summary>
+/// <param name="Contact">The contact's number.</param>
+/// <param name="Verdict">What the server said.</param>
+/// <param name="Detail">For operators, without addresses.</param>
+public sealed record DeliveryResult(int Contact, DeliveryVerdict Verdict, string? Detail);
