@@ -57,7 +57,9 @@ internal static class ServerConfig
         return common + (scratch ? Throwaway : Durable);
     }
 
-    /// <summary>Who may connect: <c>pg_hba.conf</c>. On a socket the private folder is the guard: only its owner and root reach it.</summary>
+    /// <summary>
+    /// Who may connect: <c>pg_hba.conf</c>. On a socket the private folder is the guard: only its owner and root reach it.
+    /// </summary>
     public static string Access(Endpoint endpoint) => endpoint.Password is not null
         ? $"host all all {Endpoint.Loopback}/32 scram-sha-256\n"
         : "local all all trust\n";

@@ -388,7 +388,8 @@ internal sealed class ServerFolder
 
         throw new EmbeddedServerException(
             $"PostgreSQL does not run as root, so it runs as '{_user.Name}', and that account may not enter '{folder}': " +
-            $"'{closed}' is closed to it. Choose another folder (the default is '{EmbeddedOptions.DefaultFolder}'), or open that one with: chmod o+x '{closed}'");
+            $"'{closed}' is closed to it. Choose another folder (the default is '{EmbeddedOptions.DefaultFolder}'), " +
+            $"or open that one with: chmod o+x '{closed}'");
     }
 
     // As root: the server must run as the owner of its data, whoever made it.
