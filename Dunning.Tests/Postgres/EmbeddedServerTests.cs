@@ -33,7 +33,8 @@ public sealed class EmbeddedServerTests(EmbeddedServerTests.MadeFolder made) : I
             Assert.False(await server.EnsureDatabaseAsync("book"));
             await ExecuteAsync(server, "create table t as select 42 as answer");
             Assert.True(IsRunning(pid));
-            Assert.StartsWith(File.ReadAllText(Path.Combine(server.DataDirectory, "PG_VERSION")).Trim(), server.Version, StringComparison.Ordinal);
+            var major = await File.ReadAllTextAsync(Path.Combine(server.DataDirectory, "PG_VERSION"));
+            Assert.StartsWith(major.Trim() + ".", server.Version, StringComparison.Ordinal);
         }
 
         Assert.False(IsRunning(pid));
@@ -51,8 +52,10 @@ public sealed class EmbeddedServerTests(EmbeddedServerTests.MadeFolder made) : I
         await using var server = await EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = _folder });
         await server.CreateDatabaseAsync("book");
         Assert.Equal("on on on UTF8 C UTC", await ScalarAsync(server, """
-            select concat_ws(' ', current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes'),
-                current_setting('server_encoding'), (select datcollate from pg_database where datname = current_database()), current_setting('timezone'))
+            select concat_ws(' ',
+                current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes'),
+                current_setting('server_encoding'), datcollate, current_setting('timezone'))
+            from pg_database where datname = current_database()
             """));
     }
 
@@ -95,8 +98,8 @@ public sealed class EmbeddedServerTests(EmbeddedServerTests.MadeFolder made) : I
         // Of the server's own account, since PostgreSQL itself steps over those of others.
         using var stranger = await StartAsServerUserAsync("/bin/sleep", "60");
         var stale = Path.Combine(_folder, "data", "postmaster.pid");
-        await File.WriteAllTextAsync(stale, string.Create(CultureInfo.InvariantCulture, $"{stranger.Id}\n{_folder}/data\n1\n5432\n{_folder}/run\n\n0 0\nready\n"));
-        await File.WriteAllTextAsync(Path.Combine(_folder, "run", ".s.PGSQL.5432.lock"), string.Create(CultureInfo.InvariantCulture, $"{stranger.Id}\n"));
+        await File.WriteAllTextAsync(stale, $"{stranger.Id}\n{_folder}/data\n1\n5432\n{_folder}/run\n\n0 0\nready\n");
+        await File.WriteAllTextAsync(Path.Combine(_folder, "run", ".s.PGSQL.5432.lock"), $"{stranger.Id}\n");
 
         try
         {
@@ -434,7 +437,7 @@ public sealed class EmbeddedServerTests(EmbeddedServerTests.MadeFolder made) : I
 
     private static int UidOf(int pid)
     {
-        var line = File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/status")).First(l => l.StartsWith("Uid:", StringComparison.Ordinal));
+        var line = File.ReadLines($"/proc/{pid}/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal));
         return int.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture);
     }
 
@@ -444,7 +447,7 @@ public sealed class EmbeddedServerTests(EmbeddedServerTests.MadeFolder made) : I
         try
         {
             using var process = Process.GetProcessById(pid);
-            return !OperatingSystem.IsLinux() || File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/cmdline")).Length > 0;
+            return !OperatingSystem.IsLinux() || File.ReadAllText($"/proc/{pid}/cmdline").Length > 0;
         }
         catch (Exception e) when (e is ArgumentException or IOException)
         {

@@ -19,13 +19,14 @@ public sealed class TestServerFramework(IMessageSink messageSink) : XunitTestFra
     private sealed class Executor(AssemblyName assemblyName, ISourceInformationProvider sources, IMessageSink diagnostics)
         : XunitTestFrameworkExecutor(assemblyName, sources, diagnostics)
     {
-        // "async void" is xunit's own signature here.
+#pragma warning disable MA0155 // "async void" is xunit's own signature; it waits for the runner's last message instead.
         protected override async void RunTestCases(
             IEnumerable<IXunitTestCase> testCases, IMessageSink executionMessageSink, ITestFrameworkExecutionOptions executionOptions)
         {
             using var runner = new AssemblyRunner(TestAssembly, testCases, DiagnosticMessageSink, executionMessageSink, executionOptions);
             await runner.RunAsync();
         }
+#pragma warning restore MA0155
     }
 
     private sealed class AssemblyRunner(

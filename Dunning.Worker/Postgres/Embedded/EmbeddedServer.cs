@@ -23,7 +23,13 @@ public sealed class EmbeddedServer : IAsyncDisposable
     private int _isDisposed;
 
     private EmbeddedServer(
-        ServerFolder folder, ServerControl control, Endpoint endpoint, string version, FileLease lease, TimeSpan timeout, bool isOwnScratch)
+        ServerFolder folder,
+        ServerControl control,
+        Endpoint endpoint,
+        string version,
+        FileLease lease,
+        TimeSpan timeout,
+        bool isOwnScratch)
     {
         _folder = folder;
         _control = control;
@@ -59,8 +65,8 @@ public sealed class EmbeddedServer : IAsyncDisposable
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
             throw new EmbeddedServerException(
-                $"The folder of the embedded PostgreSQL server, '{options.Folder ?? EmbeddedOptions.DefaultFolder}', cannot be used. {e.Message} " +
-                "If another user made it, start Dunning as that user; else make room for it, or name another folder.",
+                $"The folder of the embedded PostgreSQL server, '{options.Folder ?? EmbeddedOptions.DefaultFolder}', cannot be used. " +
+                $"{e.Message} If another user made it, start Dunning as that user; else make room for it, or name another folder.",
                 e);
         }
     }
@@ -190,7 +196,8 @@ public sealed class EmbeddedServer : IAsyncDisposable
                 if (!isAlone)
                 {
                     throw new EmbeddedServerException(
-                        $"Another process runs the server in '{folder.Root}' without flushing to disk. End that process, or name another folder.");
+                        $"Another process runs the server in '{folder.Root}' without flushing to disk. " +
+                        "End that process, or name another folder.");
                 }
 
                 await control.StopAsync(ShutdownMode.Fast, ct);
@@ -208,10 +215,9 @@ public sealed class EmbeddedServer : IAsyncDisposable
                 running = await control.StartAsync(options.Scratch, options.LoopbackTcp, options.StartTimeout, ct);
             }
 
-            var server = new EmbeddedServer(
-                folder, control, running.Endpoint, running.Version, lease, options.StartTimeout, options is { Scratch: true, Folder: null });
             isStarted = true;
-            return server;
+            var isOwnScratch = options is { Scratch: true, Folder: null };
+            return new EmbeddedServer(folder, control, running.Endpoint, running.Version, lease, options.StartTimeout, isOwnScratch);
         }
         finally
         {

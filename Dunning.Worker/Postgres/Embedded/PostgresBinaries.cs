@@ -55,7 +55,9 @@ public sealed record PostgresBinaries(string Folder, int Major)
     private static async Task<PostgresBinaries?> TryFolderAsync(string folder, int? major, CancellationToken ct)
     {
         var postgres = Path.Combine(folder, "postgres" + Suffix);
-        if (!File.Exists(postgres) || !File.Exists(Path.Combine(folder, "initdb" + Suffix)) || !File.Exists(Path.Combine(folder, "pg_ctl" + Suffix)))
+        if (!File.Exists(postgres)
+            || !File.Exists(Path.Combine(folder, "initdb" + Suffix))
+            || !File.Exists(Path.Combine(folder, "pg_ctl" + Suffix)))
         {
             return null;
         }

@@ -38,9 +38,10 @@ public static class PostgresInstall
             .Where(pair => pair.Length == 2)
             .ToLookup(pair => pair[0].Trim(), pair => pair[1].Trim().Trim('"', '\''), StringComparer.Ordinal);
         var id = fields["ID"].FirstOrDefault("");
-        var version = decimal.TryParse(fields["VERSION_ID"].FirstOrDefault(""), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var parsed)
-            ? parsed
-            : decimal.MaxValue;
+
+        // 12, 24.04, 9.4 or 3.21.0: the first number is enough. Rolling systems have none and are new.
+        var major = fields["VERSION_ID"].FirstOrDefault("").Split('.')[0];
+        var version = int.TryParse(major, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed) ? parsed : int.MaxValue;
 
         foreach (var name in fields["ID_LIKE"].FirstOrDefault("").Split(' ').Prepend(id))
         {
@@ -49,7 +50,8 @@ public static class PostgresInstall
                 // Their own packages are older than 15, so the PostgreSQL project's are taken.
                 case "debian" when id == "debian" && version < 12:
                 case "ubuntu" when id == "ubuntu" && version < 23:
-                    return "apt-get install -y postgresql-common && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && apt-get install -y postgresql-17";
+                    return "apt-get install -y postgresql-common && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y " +
+                           "&& apt-get install -y postgresql-17";
                 case "debian" or "ubuntu":
                     return "apt-get install -y postgresql";
                 case "amzn":

@@ -6,7 +6,9 @@ namespace Dunning.Postgres.Embedded;
 /// <summary>What a data directory's <c>postmaster.pid</c> says about the server that runs, or ran, on it.</summary>
 internal sealed record Postmaster(int Pid, long StartedUnixSeconds)
 {
-    /// <summary>Between the start of a process and the moment PostgreSQL notes the time; only used where the command line cannot be read.</summary>
+    /// <summary>
+    /// Between the start of a process and the moment PostgreSQL notes the time; only used where the command line cannot be read.
+    /// </summary>
     private const int StartToleranceSeconds = 30;
 
     public static string FileOf(string dataDirectory) => Path.Combine(dataDirectory, "postmaster.pid");

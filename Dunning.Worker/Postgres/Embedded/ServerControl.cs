@@ -41,7 +41,8 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
             if (waited.Elapsed > timeout)
             {
                 throw new EmbeddedServerException(
-                    $"The PostgreSQL server in '{folder.Root}' runs but has not answered for {timeout.TotalSeconds:0} s. Its log ends with:\n{folder.LogTail()}");
+                    $"The PostgreSQL server in '{folder.Root}' runs but has not answered for {timeout.TotalSeconds:0} s. " +
+                    $"Its log ends with:\n{folder.LogTail()}");
             }
 
             await Task.Delay(RetryDelay, ct);
@@ -84,7 +85,8 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
     }
 
     /// <summary>Starts the server and returns when it takes connections.</summary>
-    public async Task<(Endpoint Endpoint, string Version)> StartAsync(bool scratch, bool loopbackTcp, TimeSpan timeout, CancellationToken ct)
+    public async Task<(Endpoint Endpoint, string Version)> StartAsync(
+        bool scratch, bool loopbackTcp, TimeSpan timeout, CancellationToken ct)
     {
         var waited = Stopwatch.StartNew();
         for (var attempt = 1; ; attempt++)
@@ -109,7 +111,8 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
             if (waited.Elapsed > timeout || (attempt >= StartAttemptsMax && !isDying))
             {
                 throw new EmbeddedServerException(
-                    $"The PostgreSQL {binaries.Major} server in '{folder.Root}' did not start. {answer.Output}\nIts log ends with:\n{folder.LogTail()}\n" +
+                    $"The PostgreSQL {binaries.Major} server in '{folder.Root}' did not start. {answer.Output}\n" +
+                    $"Its log ends with:\n{folder.LogTail()}\n" +
                     $"Mend what it names (your own settings are in '{folder.LocalConfigFile}') and start again.");
             }
 

@@ -23,7 +23,7 @@ internal sealed class ServerFolder
     /// <summary>The name is part of the socket's file name; with the socket in a private folder it need not be unique.</summary>
     public const int SocketPort = 5432;
 
-    private const string LoopbackAddress = "127.0.0.1";
+    private const string InitFolderPrefix = "data.new-";
 
     // sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS and BSD, a closing zero included.
     private const int SocketPathBytesMax = 103;
@@ -46,7 +46,8 @@ internal sealed class ServerFolder
         if (Root.AsSpan().ContainsAny(OperatingSystem.IsWindows() ? "\"%'\r\n" : "\"$`\\'\r\n"))
         {
             throw new EmbeddedServerException(
-                $"The folder '{Root}' has a quote or another character in its name that PostgreSQL's programs cannot take. Choose another folder.");
+                $"The folder '{Root}' has a quote or another character in its name that PostgreSQL's programs cannot take. " +
+                "Choose another folder.");
         }
     }
 
@@ -66,7 +67,8 @@ internal sealed class ServerFolder
             }
 
             // $XDG_DATA_HOME, or ~/.local/share, on Linux; ~/Library/Application Support on macOS.
-            var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            var data = Environment.GetFolderPath(
+                Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
             return data.Length > 0
                 ? Path.Combine(data, "dunning")
                 : Path.Combine(Path.GetTempPath(), "dunning-" + Environment.UserName);
@@ -100,8 +102,6 @@ internal sealed class ServerFolder
 
     private string LogFolder => Path.Combine(Root, "log");
 
-    private string InitFolderPrefix => "data.new-";
-
     /// <summary>The major version of the data that is already there; null for an empty folder.</summary>
     public int? DataMajor()
     {
@@ -117,7 +117,8 @@ internal sealed class ServerFolder
         if (File.Exists(Path.Combine(Root, "PG_VERSION")))
         {
             throw new EmbeddedServerException(
-                $"'{Root}' is the data directory of some PostgreSQL server. Name an empty folder: the embedded server makes its own data in it.");
+                $"'{Root}' is the data directory of some PostgreSQL server. Name an empty folder: " +
+                "the embedded server makes its own data in it.");
         }
 
         var user = ServerUser.Choose();
@@ -184,10 +185,11 @@ internal sealed class ServerFolder
             if (!File.Exists(PasswordFile))
             {
                 throw new EmbeddedServerException(
-                    $"The server in '{Root}' was made for a Unix socket and has no password, so it cannot listen on TCP. Use the socket, or another folder.");
+                    $"The server in '{Root}' was made for a Unix socket and has no password, so it cannot listen on TCP. " +
+                    "Use the socket, or another folder.");
             }
 
-            var tcp = new Endpoint(LoopbackAddress, FreePort(), (await File.ReadAllTextAsync(PasswordFile, ct)).Trim());
+            var tcp = new Endpoint(Endpoint.Loopback, FreePort(), (await File.ReadAllTextAsync(PasswordFile, ct)).Trim());
             await WriteEndpointAsync(tcp, ct);
             return tcp;
         }
@@ -228,8 +230,8 @@ internal sealed class ServerFolder
         }
 
         var port = int.Parse(lines[1], CultureInfo.InvariantCulture);
-        return lines[0] == LoopbackAddress
-            ? new Endpoint(LoopbackAddress, port, File.ReadAllText(PasswordFile).Trim())
+        return lines[0] == Endpoint.Loopback
+            ? new Endpoint(Endpoint.Loopback, port, File.ReadAllText(PasswordFile).Trim())
             : new Endpoint(lines[0], port, Password: null);
     }
 
@@ -255,62 +257,14 @@ internal sealed class ServerFolder
     /// <summary>Writes the server's settings anew, so that a newer Dunning's are used with older data.</summary>
     public async Task WriteConfigAsync(Endpoint endpoint, bool scratch, CancellationToken ct)
     {
-        var isTcp = endpoint.Password is not null;
-        var config = $"""
-            # Written by Dunning at every start. Put your own settings into local.conf beside this file: they win.
-            data_directory = '{Quoted(Data)}'
-            hba_file = '{Quoted(HbaFile)}'
-            listen_addresses = '{(isTcp ? LoopbackAddress : "")}'
-            port = {endpoint.Port.ToString(CultureInfo.InvariantCulture)}
-            unix_socket_directories = '{(isTcp ? "" : Quoted(endpoint.Host))}'
-            unix_socket_permissions = 0700
-            max_connections = 200
-
-            # A small machine, many short transactions.
-            shared_buffers = {(scratch ? "128MB" : "256MB")}
-            max_wal_size = 2GB
-            checkpoint_timeout = 15min
-            jit = off
-            # Containers give /dev/shm 64 MB, which parallel plans overrun.
-            max_parallel_workers_per_gather = 0
-
-            timezone = 'UTC'
-            log_timezone = 'UTC'
-            lc_messages = 'C'
-            log_line_prefix = '%m [%p] '
-            log_checkpoints = off
-            # Statements and error details hold addresses of customers; they do not belong into a log.
-            log_min_error_statement = panic
-            log_error_verbosity = terse
-
-            """;
-        config += scratch
-            ? """
-                # A throwaway server: a power cut destroys it.
-                fsync = off
-                synchronous_commit = off
-                full_page_writes = off
-                wal_level = minimal
-                max_wal_senders = 0
-
-                """
-            : """
-                fsync = on
-                synchronous_commit = on
-
-                """;
+        var settings = ServerConfig.Settings(Data, HbaFile, endpoint, scratch);
         if (File.Exists(LocalConfigFile))
         {
-            config += "include 'local.conf'\n";
+            settings += $"include '{Path.GetFileName(LocalConfigFile)}'\n";
         }
 
-        // On a socket the private folder is the guard: only this account and root can reach it.
-        var hba = isTcp
-            ? $"host all all {LoopbackAddress}/32 scram-sha-256\n"
-            : "local all all trust\n";
-
-        await WriteForServerAsync(ConfigFile, config, ct);
-        await WriteForServerAsync(HbaFile, hba, ct);
+        await WriteForServerAsync(ConfigFile, settings, ct);
+        await WriteForServerAsync(HbaFile, ServerConfig.Access(endpoint), ct);
     }
 
     /// <summary>Keeps one old log: the server only ever appends.</summary>
@@ -337,8 +291,6 @@ internal sealed class ServerFolder
         using var reader = new StreamReader(file, Encoding.UTF8);
         return string.Join('\n', reader.ReadToEnd().Trim().Split('\n').TakeLast(LogTailLines));
     }
-
-    private static string Quoted(string value) => value.Replace("'", "''", StringComparison.Ordinal).Replace('\\', '/');
 
     // Both programs read a comma as the start of another address, and Npgsql a semicolon as the next setting.
     private static bool FitsASocket(string folder) =>
@@ -407,7 +359,8 @@ internal sealed class ServerFolder
         var answer = await Tool.RunAsync("chown", ["-h", owner, path], user: null, "/", capture: true, ct);
         if (!answer.Succeeded)
         {
-            throw new EmbeddedServerException($"'{path}' cannot be given to the account '{_user.Name}' that the server runs as: {answer.Output}");
+            throw new EmbeddedServerException(
+                $"'{path}' cannot be given to the account '{_user.Name}' that the server runs as: {answer.Output}");
         }
     }
 
@@ -434,8 +387,9 @@ internal sealed class ServerFolder
         }
 
         throw new EmbeddedServerException(
-            $"PostgreSQL does not run as root, so it runs as '{_user.Name}', and that account may not enter '{folder}': '{closed}' is closed to it. " +
-            $"Choose another folder (the default is '{EmbeddedOptions.DefaultFolder}'), or open that one with: chmod o+x '{closed}'");
+            $"PostgreSQL does not run as root, so it runs as '{_user.Name}', and that account may not enter '{folder}': " +
+            $"'{closed}' is closed to it. Choose another folder (the default is '{EmbeddedOptions.DefaultFolder}'), " +
+            $"or open that one with: chmod o+x '{closed}'");
     }
 
     // As root: the server must run as the owner of its data, whoever made it.
@@ -460,15 +414,4 @@ internal sealed class ServerFolder
             : owner;
     }
 
-}
-
-/// <summary>Where a server listens: a folder with its socket, or loopback with a password.</summary>
-internal sealed record Endpoint(string Host, int Port, string? Password)
-{
-    // A record prints its fields, and this one may end up in a log.
-    private bool PrintMembers(StringBuilder text)
-    {
-        text.Append(CultureInfo.InvariantCulture, $"{Host}:{Port}");
-        return true;
-    }
 }
