@@ -10,6 +10,9 @@ public static class LocalClock
     private static readonly ZoneLocalMappingResolver Rule =
         Resolvers.CreateMappingResolver(Resolvers.ReturnEarlier, Resolvers.ReturnStartOfIntervalAfter);
 
+    /// <summary>Every IANA id, to name the one that was probably meant.</summary>
+    public static IEnumerable<string> ZoneIds => DateTimeZoneProviders.Tzdb.Ids;
+
     /// <summary>Whether there is a zone of that IANA id.</summary>
     public static bool IsZone(string id) => DateTimeZoneProviders.Tzdb.GetZoneOrNull(id) is not null;
 

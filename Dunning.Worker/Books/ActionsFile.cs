@@ -1,0 +1,123 @@
+using System.Collections.Immutable;
+using Dunning.Model;
+using NodaTime;
+using NodaTime.Text;
+
+namespace Dunning.Books;
+
+/// <summary>
+/// actions.jsonl. What an action looks like is checked here; whether it may be done is the rule's to say (RULES 9), so an amount of zero or an
+/// unknown plan is no fault.
+/// </summary>
+internal static class ActionsFile
+{
+    private const int MaxDays = 3650;
+
+    // Fields beside at, account and do.
+    private static readonly ImmutableSortedDictionary<string, string[]> FieldsOf = new Dictionary<string, string[]>
+    {
+        [ActionNames.AbandonCharge] = ["subscription"],
+        [ActionNames.AddContact] = ["email", "role", "name"],
+        [ActionNames.Authenticate] = [],
+        [ActionNames.Cancel] = ["subscription"],
+        [ActionNames.ChangePlan] = ["subscription", "plan"],
+        [ActionNames.Credit] = ["amount"],
+        [ActionNames.GrantAccess] = ["days"],
+        [ActionNames.RemoveContact] = ["email"],
+        [ActionNames.Resume] = ["subscription"],
+        [ActionNames.SetAutoRenew] = ["subscription", "value"],
+        [ActionNames.UpdatePaymentMethod] = ["token", "exp"],
+    }.ToImmutableSortedDictionary(StringComparer.Ordinal);
+
+    private static readonly string[] Common = ["at", "account", "do"];
+    private static readonly string[] AllFields = [.. Common, .. FieldsOf.Values.SelectMany(f => f).Distinct()];
+
+    /// <summary>Reads the actions; none when the file is not there.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="request">What tokens look like.</param>
+    /// <param name="accounts">The accounts, or null when they can't be read: then nothing is said about unknown ones.</param>
+    /// <param name="faults">Takes the faults.</param>
+    /// <param name="ct">Cancels.</param>
+    public static async Task<ImmutableArray<AccountAction>> ReadAsync(
+        string path, BookRequest request, AccountsCheck? accounts, BookFaults faults, CancellationToken ct)
+    {
+        var scope = new FaultScope(faults, Path.GetFileName(path));
+        if (!File.Exists(path) || BookFiles.Open(path, scope) is not { } stream)
+        {
+            return [];
+        }
+        var actions = ImmutableArray.CreateBuilder<AccountAction>();
+        Instant? last = null;
+        using var lines = new Utf8Lines(stream);
+        while (await lines.ReadAsync(ct))
+        {
+            if (!BookFiles.TryParseLine(lines, scope, out var value))
+            {
+                continue;
+            }
+            if (Parse(value!, request, scope, out var at) is { } action)
+            {
+                actions.Add(action);
+                if (accounts is not null && !accounts.Ids.Contains(action.Account))
+                {
+                    scope.Add("account", Given.Text(action.Account), "is not in accounts.jsonl", "mend the id, or leave the action out");
+                }
+            }
+            if (at < last)
+            {
+                scope.Add("at", Given.Text(InstantPattern.General.Format(at.Value)),
+                    $"is before the action above it ({InstantPattern.General.Format(last.Value)})", "sort the file by at");
+            }
+            last = at ?? last;
+        }
+        return actions.ToImmutable();
+    }
+
+    private static AccountAction? Parse(JsonValue line, BookRequest request, FaultScope scope, out Instant? at)
+    {
+        var before = scope.Count;
+        // Which fields an action has depends on do: it is looked at first.
+        var does = line.Members.FirstOrDefault(m => m.Name == "do").Value is { Kind: JsonKind.Text, Text: var text } ? text : null;
+        var own = does is not null && FieldsOf.TryGetValue(does, out var found) ? found : null;
+        var fields = new ObjectFields(line, "", scope, own is null ? AllFields : [.. Common, .. own]);
+        at = fields.Instant("at");
+        var account = fields.Text("account", Shapes.MaxId);
+        if (own is null)
+        {
+            if (fields.Text("do", 1000) is { } unknown)
+            {
+                fields.Add("do", Given.Text(unknown), "is no action", Nearest.To(unknown, FieldsOf.Keys) is { } nearest
+                    ? $"is {nearest} meant?" : $"one of {string.Join(", ", FieldsOf.Keys)}");
+            }
+            return null;
+        }
+        bool Has(string name) => own.Contains(name);
+        var subscription = Has("subscription") ? fields.Text("subscription", Shapes.MaxId) : null;
+        var plan = Has("plan") ? fields.Text("plan", Shapes.MaxId) : null;
+        var token = Has("token") ? AccountParser.ReadToken(fields, request) : null;
+        var expires = Has("exp") ? fields.OptionalMonth("exp") : null;
+        var flag = Has("value") ? fields.Flag("value", required: true) : null;
+        var amount = Has("amount") ? fields.Whole("amount", -Money.MaxInputMinor, Money.MaxInputMinor) : null;
+        var days = Has("days") ? fields.Whole("days", -MaxDays, MaxDays) : null;
+        var email = Has("email") ? AccountParser.ReadEmail(fields) : null;
+        var role = Has("role") ? fields.Word("role", AccountParser.Roles) : -1;
+        var name = Has("name") ? fields.Text("name", Shapes.MaxName, mayBeEmpty: true, required: false) ?? "" : null;
+        if (scope.Count != before)
+        {
+            return null;
+        }
+        return new AccountAction(at!.Value, account!, does!)
+        {
+            Subscription = subscription,
+            Token = token,
+            Expires = expires,
+            Plan = plan,
+            Value = flag,
+            Amount = amount,
+            Days = (int?)days,
+            Email = email,
+            Role = role < 0 ? null : (ContactRole)role,
+            Name = name,
+        };
+    }
+}
