@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Dunning.Model;
 using Dunning.Options;
+using Dunning.Simulation;
 using NodaTime;
 
 namespace Dunning.Books;
@@ -57,20 +58,6 @@ public sealed record BookRequest
 /// <param name="Faults">The faults.</param>
 public sealed record BookReading(Book? Book, BookFaults Faults);
 
-/// <summary>A span [start, end) in which no pass runs.</summary>
-public readonly record struct Outage(Instant Start, Instant End)
-{
-    /// <summary>Whether an instant is in it.</summary>
-    public bool Contains(Instant instant) => instant >= Start && instant < End;
-}
-
-/// <summary>When a book's simulation runs.</summary>
-/// <param name="From">First tick.</param>
-/// <param name="To">Last tick at or before it.</param>
-/// <param name="Tick">From one pass to the next.</param>
-/// <param name="Outages">Spans without passes.</param>
-public sealed record BookSpan(Instant From, Instant To, Duration Tick, ImmutableArray<Outage> Outages);
-
 /// <summary>An account as it starts.</summary>
 /// <param name="File">The account.</param>
 /// <param name="ContentHash">
@@ -94,7 +81,7 @@ public sealed class Book
     public required string Folder { get; init; }
 
     /// <summary>When it runs; null when an import has no <c>book.json</c>.</summary>
-    public required BookSpan? Span { get; init; }
+    public required SimulationSpan? Span { get; init; }
 
     /// <summary>The book's own settings.</summary>
     public required ImmutableSortedDictionary<string, string> Settings { get; init; }

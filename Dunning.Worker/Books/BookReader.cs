@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Dunning.Model;
 using Dunning.Options;
+using Dunning.Simulation;
 using NodaTime;
 
 namespace Dunning.Books;
@@ -60,7 +61,7 @@ public static class BookReader
         }, faults);
     }
 
-    private static async Task<(BookSpan? Span, ImmutableSortedDictionary<string, string> Settings)> ReadBookAsync(
+    private static async Task<(SimulationSpan? Span, ImmutableSortedDictionary<string, string> Settings)> ReadBookAsync(
         string path, BookUse use, BookFaults faults, CancellationToken ct)
     {
         var settings = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.OrdinalIgnoreCase);
@@ -86,7 +87,7 @@ public static class BookReader
             fields.Add("to", null, "is before from", "from the first to the last instant of the book");
         }
         var tick = fields.Has("tick_minutes") ? fields.Whole("tick_minutes", 1, 7 * 24 * 60) : 60;
-        var outages = ImmutableArray.CreateBuilder<Outage>();
+        var outages = ImmutableArray.CreateBuilder<(Instant Start, Instant End)>();
         foreach (var (item, index) in (fields.Array("outages", required: false)?.Items ?? []).Select((item, index) => (item, index)))
         {
             var field = string.Create(CultureInfo.InvariantCulture, $"outages[{index}]");
@@ -103,12 +104,12 @@ public static class BookReader
             }
             if (start is { } s && end is { } e)
             {
-                outages.Add(new Outage(s, e));
+                outages.Add((s, e));
             }
         }
         ReadSettings(fields.Object("settings", required: false), scope, settings);
         return (from is { } f && to is { } t && tick is { } minutes
-            ? new BookSpan(f, t, Duration.FromMinutes(minutes), outages.ToImmutable()) : null, settings.ToImmutable());
+            ? new SimulationSpan(f, t, Duration.FromMinutes(minutes), outages.ToImmutable()) : null, settings.ToImmutable());
     }
 
     private static void ReadSettings(JsonValue? given, FaultScope scope, ImmutableSortedDictionary<string, string>.Builder settings)
