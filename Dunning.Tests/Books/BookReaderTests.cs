@@ -62,14 +62,14 @@ public sealed class BookReaderTests
         Assert.Equal(new Address("1 Weg", "Hof", "10115", "Berlin"), file.Address);
         Assert.Equal(
             [new Contact(1, "eva@brume.example", "Eva", ContactRole.Owner, null), new Contact(2, "konto@brume.example", "", ContactRole.Billing, "fr-CA")],
-            file.Contacts);
+            file.Contacts.ToArray());
         Assert.Equal(2, file.ContactCount);
         Assert.Equal(
             [
                 new PaymentMethod { Id = "pm-1", Token = "sandbox_ok", Expires = new YearMonth(2029, 6), IsDefault = true, Brand = "visa", Last4 = "4242", KnownAt = BookFolder.Now },
                 new PaymentMethod { Id = "pm-2", Token = "sandbox_sca", Expires = new YearMonth(2030, 1), IsBackup = true, KnownAt = BookFolder.Now },
             ],
-            file.Methods);
+            file.Methods.ToArray());
         Assert.Equal(
             new Subscription
             {
@@ -90,8 +90,9 @@ public sealed class BookReaderTests
 
         Assert.Equal((Instant.FromUtc(2026, 3, 1, 0, 0), Instant.FromUtc(2026, 6, 30, 0, 0), Duration.FromHours(1)),
             (book.Span!.From, book.Span.To, book.Span.Tick));
-        Assert.Equal([(Instant.FromUtc(2026, 4, 1, 0, 0), Instant.FromUtc(2026, 4, 2, 0, 0))], book.Span.Outages);
+        Assert.Equal([(Instant.FromUtc(2026, 4, 1, 0, 0), Instant.FromUtc(2026, 4, 2, 0, 0))], book.Span.Outages.ToArray());
         Assert.Equal(new LocalTime(2, 30), book.Options.ChargeAt);
+        Assert.Equal("2025b", book.Options.Zones.Version);
         Assert.Equal((false, Duration.Zero), (book.Options.IsService, book.Options.AttemptGap));
         Assert.Equal(7900, book.Catalog.Plans["team"].Prices["JPY"]);
         Assert.Equal(new TaxRate("DE", 1900, true), book.Catalog.TaxRates["DE"]);
@@ -106,7 +107,7 @@ public sealed class BookReaderTests
                 new AccountAction(Instant.FromUtc(2026, 3, 6, 9, 0), "b-2", ActionNames.GrantAccess) { Days = -3 },
                 new AccountAction(Instant.FromUtc(2026, 3, 7, 9, 0), "b-2", ActionNames.ChangePlan) { Subscription = "no-such", Plan = "no-such" },
             ],
-            book.Actions);
+            book.Actions.ToArray());
     }
 
     [Fact]
@@ -119,6 +120,7 @@ public sealed class BookReaderTests
 
         Assert.Equal(new LocalTime(7, 15), book.Options.ChargeAt);
         Assert.True(book.Options.IsService);
+        Assert.Same(Dunning.Time.ZoneData.Current, book.Options.Zones);
     }
 
     [Fact]

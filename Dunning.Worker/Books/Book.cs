@@ -40,12 +40,12 @@ public sealed record BookRequest
     /// <summary>Import: a renewal that is overdue by at most one period is let through, and made at once.</summary>
     public bool AllowOverdue { get; init; }
 
-    /// <summary>Import: a subscription overdue by more than one period starts at its next boundary; those between are never billed.</summary>
+    /// <summary>Import: a subscription overdue by more than one period starts at its next boundary; none between is billed.</summary>
     public bool SkipMissed { get; init; }
 
     /// <summary>
-    /// Import: whether the account of that id is there already with that content. Asked only about accounts with an overdue renewal, whose
-    /// <c>renews_on</c> was right when they were imported: so that the same file can be imported again later.
+    /// Import: whether the account of that id is there already with that content. Asked only about accounts with an overdue renewal,
+    /// whose <c>renews_on</c> was right when they were imported: so that the same file can be imported again later.
     /// </summary>
     public Func<string, string, ValueTask<bool>>? IsPresent { get; init; }
 

@@ -15,11 +15,16 @@ public static class BookReader
 {
     private static readonly string[] BookFields = ["from", "to", "tick_minutes", "outages", "settings"];
 
+    private const string TimeZoneData = "Dunning:TimeZoneData";
+
+    // The version with which the books were made; one that was made with another says so in its settings.
+    private const string TimeZoneDataOfBooks = "2025b";
+
     // Keys that the rules read; anything else in a book would be silently without effect.
     private static readonly string[] SettingKeys =
     [
         "Dunning:ChargeAt", "Dunning:PurgeAfterDays", "Dunning:Seller:Country", "Dunning:Seller:TimeZone", "Dunning:AttemptGap",
-        "Payments:KeyHours", "Payments:CallTimeoutSeconds",
+        TimeZoneData, "Payments:KeyHours", "Payments:CallTimeoutSeconds",
     ];
 
     /// <summary>Reads and checks the folder.</summary>
@@ -40,7 +45,7 @@ public static class BookReader
         var knownAt = request.Use == BookUse.Import
             ? request.Now ?? throw new ArgumentException("an import needs to know what time it is", nameof(request))
             : span?.From;
-        var accounts = new AccountsFile(In("accounts.jsonl"), request, plans, tax, options?.ChargeAt, knownAt);
+        var accounts = new AccountsFile(In("accounts.jsonl"), request, plans, tax, options, knownAt);
         var check = await accounts.CheckAsync(faults, ct);
         var actions = await ActionsFile.ReadAsync(In("actions.jsonl"), request, check, faults, ct);
         if (!faults.IsEmpty)
@@ -117,7 +122,8 @@ public static class BookReader
         foreach (var (key, value) in given?.Members ?? [])
         {
             var field = $"settings.{(Shapes.Text(key, 100, false) is null ? key : Given.Text(key))}";
-            if (!key.StartsWith("Dunning:Steps:", StringComparison.OrdinalIgnoreCase) && !SettingKeys.Contains(key, StringComparer.OrdinalIgnoreCase))
+            if (!key.StartsWith("Dunning:Steps:", StringComparison.OrdinalIgnoreCase)
+                && !SettingKeys.Contains(key, StringComparer.OrdinalIgnoreCase))
             {
                 scope.Add(field, null, "is no setting of the rules", Nearest.To(key, SettingKeys) is { } nearest
                     ? $"is {nearest} meant?" : $"known are {string.Join(", ", SettingKeys)} and Dunning:Steps:N:…", value.Offset);
@@ -142,6 +148,7 @@ public static class BookReader
         }
         if (request.Use == BookUse.Simulation)
         {
+            all[TimeZoneData] = TimeZoneDataOfBooks;
             foreach (var (key, value) in settings)
             {
                 all[key] = value;

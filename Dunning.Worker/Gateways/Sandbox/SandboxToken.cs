@@ -36,7 +36,7 @@ public abstract record SandboxToken(string Text)
     /// <summary>The first calls succeed at the gateway but the answer is lost; later ones succeed.</summary>
     public sealed record Timeout(string Text, int Calls) : SandboxToken(Text);
 
-    /// <summary>The first calls are lost before they reach the gateway; later ones decline with the code, or succeed when there is none.</summary>
+    /// <summary>The first calls are lost before they reach the gateway; later ones decline with the code, or succeed without one.</summary>
     public sealed record Drop(string Text, int Calls, string? Code) : SandboxToken(Text);
 
     /// <summary>The first calls decline at the gateway but the answer is lost; later ones succeed.</summary>
@@ -126,7 +126,8 @@ public abstract record SandboxToken(string Text)
 
     private static bool IsCode(ReadOnlySpan<char> text)
     {
-        if (text.Length is 0 or > MaxCodeLength || !char.IsAsciiLetterLower(text[0]) || text[^1] == '_' || text.Contains("__", StringComparison.Ordinal))
+        if (text.Length is 0 or > MaxCodeLength || !char.IsAsciiLetterLower(text[0]) || text[^1] == '_'
+            || text.Contains("__", StringComparison.Ordinal))
         {
             return false;
         }
