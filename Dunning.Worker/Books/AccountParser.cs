@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Dunning.Model;
+using Dunning.Options;
 using Dunning.Time;
 using NodaTime;
 using NodaTime.Text;
@@ -27,7 +28,7 @@ internal sealed class ParsedAccount
 
 /// <summary>Reads accounts and checks all that a line can be checked for by itself (RULES 15).</summary>
 internal sealed class AccountParser(
-    BookRequest request, PlansFile? plans, TaxFile? tax, LocalTime? chargeAt, Instant? knownAt, FaultScope scope)
+    BookRequest request, PlansFile? plans, TaxFile? tax, RuleOptions? options, Instant? knownAt, FaultScope scope)
 {
     private const int MaxQuantity = 1_000_000;
 
@@ -59,7 +60,8 @@ internal sealed class AccountParser(
         var country = fields.Shaped("country", 100, Shapes.IsCountry, "is no country code", "two capital letters of ISO 3166, such as FR");
         if (country is not null && tax is not null && !tax.Named.Contains(country))
         {
-            fields.Add("country", Given.Text(country), "has no rate in tax.csv", $"add a row such as {country},2000,0 to tax.csv, or mend the country");
+            fields.Add("country", Given.Text(country), "has no rate in tax.csv",
+                $"add a row such as {country},2000,0 to tax.csv, or mend the country");
         }
         var zone = ReadZone(fields);
         var currency = ReadCurrency(fields);
@@ -72,7 +74,7 @@ internal sealed class AccountParser(
         var contacts = ReadContacts(fields);
         var methods = ReadMethods(fields);
         var subscriptions = ReadSubscriptions(fields, parsed, currency, zone, out var given);
-        if (scope.Count != before || plans is null || tax is null || chargeAt is null || knownAt is not { } known)
+        if (scope.Count != before || plans is null || tax is null || options is null || knownAt is not { } known)
         {
             return parsed;
         }
@@ -253,10 +255,12 @@ internal sealed class AccountParser(
             {
                 continue;
             }
-            if (currency is not null && quantity is { } n && plan.Prices.TryGetValue(currency.Code, out var price) && price > Money.MaxInputMinor / n)
+            if (currency is not null && quantity is { } n && plan.Prices.TryGetValue(currency.Code, out var price)
+                && price > Money.MaxInputMinor / n)
             {
                 fields.Add("quantity", n.ToString(CultureInfo.InvariantCulture),
-                    string.Create(CultureInfo.InvariantCulture, $"makes more than {Money.MaxInputMinor} minor units at a unit price of {price}"), "a smaller quantity");
+                    string.Create(CultureInfo.InvariantCulture, $"times the unit price of {price} is more than {Money.MaxInputMinor}"),
+                    "a smaller quantity");
             }
             if (anchor is not { } a || renewsOn is not { } r || !IsOnGrid(fields, a, r, plan.Interval))
             {
@@ -317,18 +321,20 @@ internal sealed class AccountParser(
         }
         var after = schedule.FirstFrom(renewsOn);
         var before = schedule.Boundary(schedule.IndexOf(after)!.Value - 1);
-        fields.Add("renews_on", Text(renewsOn), $"is no period boundary of the anchor {Text(anchor)}", $"the nearest are {Text(before)} and {Text(after)}");
+        fields.Add("renews_on", Text(renewsOn), $"is no period boundary of the anchor {Text(anchor)}",
+            $"the nearest are {Text(before)} and {Text(after)}");
         return false;
     }
 
     // RULES 15: at most one period overdue; a simulation takes what it gets.
     private Subscription Started(Subscription subscription, string zoneId, ObjectFields fields, ParsedAccount parsed)
     {
-        if (request.Use == BookUse.Simulation || knownAt is not { } now || chargeAt is not { } at)
+        if (request.Use == BookUse.Simulation || knownAt is not { } now || options is null)
         {
             return subscription;
         }
-        var zone = ZoneData.Current[zoneId];
+        var zone = options.Zones[zoneId];
+        var at = options.ChargeAt;
         if (LocalClock.DueAt(subscription.RenewsOn, at, zone) >= now)
         {
             return subscription;
@@ -339,7 +345,8 @@ internal sealed class AccountParser(
         {
             if (!request.AllowOverdue)
             {
-                parsed.Overdue.Add(() => scope.Add(field, given, "is overdue", "--allow-overdue renews it at once; or give the date it renews on next"));
+                parsed.Overdue.Add(() => scope.Add(field, given, "is overdue",
+                    "--allow-overdue renews it at once; or give the date it renews on next"));
             }
             return subscription;
         }
@@ -347,7 +354,8 @@ internal sealed class AccountParser(
         if (!request.SkipMissed)
         {
             parsed.Overdue.Add(() => scope.Add(field, given, "is overdue by more than one period",
-                $"--skip-missed starts it at its next boundary, {Text(next)}, and never bills those between; or give the date it renews on next"));
+                $"--skip-missed starts it at its next boundary, {Text(next)}, and never bills those between; " +
+                "or give the date it renews on next"));
             return subscription;
         }
         parsed.Skipped++;

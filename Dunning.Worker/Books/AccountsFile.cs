@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using Dunning.Options;
 using NodaTime;
 
 namespace Dunning.Books;
@@ -10,14 +11,14 @@ namespace Dunning.Books;
 /// <summary>What the check of accounts.jsonl found.</summary>
 /// <param name="Count">Number of accounts.</param>
 /// <param name="Skipped">Number of subscriptions moved to their next boundary.</param>
-/// <param name="Ids">The accounts' ids.</param>
-internal sealed record AccountsCheck(int Count, int Skipped, IdSet Ids);
+/// <param name="Ids">The accounts' ids; null when a line has none that can be told: then nothing is said about unknown accounts.</param>
+internal sealed record AccountsCheck(int Count, int Skipped, IdSet? Ids);
 
 /// <summary>
 /// accounts.jsonl, read twice: once to check all of it, once to load it. Between them stays nothing but its hash, so memory is flat.
 /// </summary>
 internal sealed class AccountsFile(
-    string path, BookRequest request, PlansFile? plans, TaxFile? tax, LocalTime? chargeAt, Instant? knownAt)
+    string path, BookRequest request, PlansFile? plans, TaxFile? tax, RuleOptions? options, Instant? knownAt)
 {
     private byte[] _hash = [];
 
@@ -29,15 +30,16 @@ internal sealed class AccountsFile(
         {
             return null;
         }
-        var parser = new AccountParser(request, plans, tax, chargeAt, knownAt, scope);
+        var parser = new AccountParser(request, plans, tax, options, knownAt, scope);
         var (accounts, subscriptions) = (new IdSet(), new IdSet());
-        var (count, skipped) = (0, 0);
+        var (count, skipped, areIdsKnown) = (0, 0, true);
         using var lines = new Utf8Lines(stream);
         while (await lines.ReadAsync(ct))
         {
+            var before = faults.Count;
             if (!BookFiles.TryParseLine(lines, scope, out var value))
             {
-                count += lines.IsTooLong ? 1 : 0;
+                areIdsKnown &= faults.Count == before;
                 continue;
             }
             count++;
@@ -50,29 +52,28 @@ internal sealed class AccountsFile(
                 }
             }
             skipped += account.Skipped;
-            if (account.Id is { } id)
-            {
-                Once(accounts, id, "id", "an account once");
-            }
+            areIdsKnown &= account.Id is { } id && Once(accounts, id, "id", "an account once");
             foreach (var (subscription, field) in account.SubscriptionIds)
             {
                 Once(subscriptions, subscription, field, "subscription ids are unique in the whole file");
             }
         }
         scope.Line = null;
-        if (lines.Length == 0 || (count == 0 && faults.IsEmpty))
+        if (count == 0 && areIdsKnown)
         {
             scope.AddFile("is empty", "one account a line");
         }
         _hash = lines.Hash();
-        return new AccountsCheck(count, skipped, accounts);
+        return new AccountsCheck(count, skipped, areIdsKnown ? accounts : null);
 
-        void Once(IdSet ids, string id, string field, string fix)
+        bool Once(IdSet ids, string id, string field, string fix)
         {
-            if (!ids.Add(id, lines.Number, out var first))
+            var isNew = ids.Add(id, lines.Number, out var first);
+            if (!isNew)
             {
                 scope.Add(field, Given.Text(id), string.Create(CultureInfo.InvariantCulture, $"is there already, on line {first}"), fix);
             }
+            return isNew;
         }
     }
 
@@ -82,7 +83,7 @@ internal sealed class AccountsFile(
         var faults = new BookFaults(1);
         var scope = new FaultScope(faults, Path.GetFileName(path));
         var stream = BookFiles.Open(path, scope) ?? throw Changed(faults);
-        var parser = new AccountParser(request, plans, tax, chargeAt, knownAt, scope);
+        var parser = new AccountParser(request, plans, tax, options, knownAt, scope);
         using var lines = new Utf8Lines(stream);
         while (await lines.ReadAsync(ct))
         {
@@ -108,18 +109,19 @@ internal sealed class AccountsFile(
 
     // Loading is one transaction, so throwing at the end undoes all of it.
     private InvalidDataException Changed(BookFaults faults) =>
-        new($"{path} has changed since it was checked{(faults.IsEmpty ? "" : ": " + faults.Listed[0])}. Nothing of it may be kept; start again");
+        new($"{path} has changed since it was checked{(faults.IsEmpty ? "" : ": " + faults.Listed[0])}. " +
+            "Nothing of it may be kept; start again");
 
     private async ValueTask<bool> IsPresentAsync(ParsedAccount account) =>
         request.IsPresent is { } isPresent && account is { Id: { } id, ContentHash: { } hash } && await isPresent(id, hash);
 }
 
 /// <summary>
-/// Ids seen, by a 128-bit hash of each and the line it was first on: a million in some 50 MB, whatever their length.
+/// Ids seen, by a 128-bit hash of each and the line it was first on: 36 bytes an id, whatever its length.
 /// </summary>
 internal sealed class IdSet
 {
-    private readonly Dictionary<UInt128, int> _lines = [];
+    private readonly Dictionary<Key, int> _lines = [];
 
     /// <summary>Adds an id. False: it is there, since line <paramref name="first"/>.</summary>
     public bool Add(string id, int line, out int first)
@@ -137,11 +139,14 @@ internal sealed class IdSet
     public bool Contains(string id) => _lines.ContainsKey(Hash(id));
 
     // Cryptographic, so that nobody can make two ids collide and have one refused.
-    private static UInt128 Hash(string id)
+    private static Key Hash(string id)
     {
         Span<byte> text = stackalloc byte[Shapes.MaxId * 4];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(text[..Encoding.UTF8.GetBytes(id, text)], hash);
-        return MemoryMarshal.Read<UInt128>(hash);
+        return MemoryMarshal.Read<Key>(hash);
     }
+
+    // Two longs rather than UInt128, whose alignment would make an entry a third larger.
+    private readonly record struct Key(ulong High, ulong Low);
 }

@@ -6,8 +6,8 @@ using NodaTime.Text;
 namespace Dunning.Books;
 
 /// <summary>
-/// actions.jsonl. What an action looks like is checked here; whether it may be done is the rule's to say (RULES 9), so an amount of zero or an
-/// unknown plan is no fault.
+/// actions.jsonl. What an action looks like is checked here; whether it may be done is the rule's to say (RULES 9), so an amount of zero
+/// or an unknown plan is no fault.
 /// </summary>
 internal static class ActionsFile
 {
@@ -62,7 +62,7 @@ internal static class ActionsFile
             if (Parse(value!, isToken, tokenHelp, scope, out var at) is { } action)
             {
                 actions.Add(action);
-                if (accounts is not null && !accounts.Ids.Contains(action.Account))
+                if (accounts?.Ids is { } ids && !ids.Contains(action.Account))
                 {
                     scope.Add("account", Given.Text(action.Account), "is not in accounts.jsonl", "mend the id, or leave the action out");
                 }

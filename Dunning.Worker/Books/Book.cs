@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Dunning.Model;
 using Dunning.Options;
+using Dunning.Simulation;
 using NodaTime;
 
 namespace Dunning.Books;
@@ -39,12 +40,12 @@ public sealed record BookRequest
     /// <summary>Import: a renewal that is overdue by at most one period is let through, and made at once.</summary>
     public bool AllowOverdue { get; init; }
 
-    /// <summary>Import: a subscription overdue by more than one period starts at its next boundary; those between are never billed.</summary>
+    /// <summary>Import: a subscription overdue by more than one period starts at its next boundary; none between is billed.</summary>
     public bool SkipMissed { get; init; }
 
     /// <summary>
-    /// Import: whether the account of that id is there already with that content. Asked only about accounts with an overdue renewal, whose
-    /// <c>renews_on</c> was right when they were imported: so that the same file can be imported again later.
+    /// Import: whether the account of that id is there already with that content. Asked only about accounts with an overdue renewal,
+    /// whose <c>renews_on</c> was right when they were imported: so that the same file can be imported again later.
     /// </summary>
     public Func<string, string, ValueTask<bool>>? IsPresent { get; init; }
 
@@ -56,20 +57,6 @@ public sealed record BookRequest
 /// <param name="Book">Null when there is any fault.</param>
 /// <param name="Faults">The faults.</param>
 public sealed record BookReading(Book? Book, BookFaults Faults);
-
-/// <summary>A span [start, end) in which no pass runs.</summary>
-public readonly record struct Outage(Instant Start, Instant End)
-{
-    /// <summary>Whether an instant is in it.</summary>
-    public bool Contains(Instant instant) => instant >= Start && instant < End;
-}
-
-/// <summary>When a book's simulation runs.</summary>
-/// <param name="From">First tick.</param>
-/// <param name="To">Last tick at or before it.</param>
-/// <param name="Tick">From one pass to the next.</param>
-/// <param name="Outages">Spans without passes.</param>
-public sealed record BookSpan(Instant From, Instant To, Duration Tick, ImmutableArray<Outage> Outages);
 
 /// <summary>An account as it starts.</summary>
 /// <param name="File">The account.</param>
@@ -94,7 +81,7 @@ public sealed class Book
     public required string Folder { get; init; }
 
     /// <summary>When it runs; null when an import has no <c>book.json</c>.</summary>
-    public required BookSpan? Span { get; init; }
+    public required SimulationSpan? Span { get; init; }
 
     /// <summary>The book's own settings.</summary>
     public required ImmutableSortedDictionary<string, string> Settings { get; init; }

@@ -81,7 +81,8 @@ internal static class BookFiles
         scope.Line = number;
         var utf16 = fileOffset == at && at == 0 && line.Length >= 2 && (line[0], line[1]) is (0xFF, 0xFE) or (0xFE, 0xFF);
         scope.AddBytes(
-            string.Create(CultureInfo.InvariantCulture, $"is not UTF-8 at byte {fileOffset} of the file (0x{line[at]:X2}){(utf16 ? ", but UTF-16" : "")}"),
+            string.Create(CultureInfo.InvariantCulture, $"is not UTF-8 at byte {fileOffset} of the file (0x{line[at]:X2})")
+                + (utf16 ? ", but UTF-16" : ""),
             "save the file as UTF-8");
     }
 
@@ -112,7 +113,8 @@ internal static class BookFiles
         scope.Line = lines.Number;
         if (lines.IsTooLong)
         {
-            scope.AddBytes(string.Create(CultureInfo.InvariantCulture, $"is longer than {Utf8Lines.MaxLineBytes} bytes"), "one object a line");
+            scope.AddBytes(string.Create(CultureInfo.InvariantCulture, $"is longer than {Utf8Lines.MaxLineBytes} bytes"),
+                "one object a line");
             return false;
         }
         var line = lines.Line.Span;
@@ -129,7 +131,8 @@ internal static class BookFiles
         value = JsonValue.Parse(line, out var problem, out var at);
         if (value is null)
         {
-            scope.AddBytes(string.Create(CultureInfo.InvariantCulture, $"{problem} (byte {at + 1} of the line)"), "mend the JSON there; one object a line");
+            scope.AddBytes(string.Create(CultureInfo.InvariantCulture, $"{problem} (byte {at + 1} of the line)"),
+                "mend the JSON there; one object a line");
             return false;
         }
         if (value.Kind != JsonKind.Object)

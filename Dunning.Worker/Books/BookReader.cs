@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Dunning.Model;
 using Dunning.Options;
+using Dunning.Simulation;
 using NodaTime;
 
 namespace Dunning.Books;
@@ -14,12 +15,16 @@ public static class BookReader
 {
     private static readonly string[] BookFields = ["from", "to", "tick_minutes", "outages", "settings"];
 
+    private const string TimeZoneData = "Dunning:TimeZoneData";
+
+    // The version with which the books were made; one that was made with another says so in its settings.
+    private const string TimeZoneDataOfBooks = "2025b";
+
     // Keys that the rules read; anything else in a book would be silently without effect.
     private static readonly string[] SettingKeys =
     [
         "Dunning:ChargeAt", "Dunning:PurgeAfterDays", "Dunning:Seller:Country", "Dunning:Seller:TimeZone", "Dunning:AttemptGap",
-        "Dunning:TimeZoneData",
-        "Payments:KeyHours", "Payments:CallTimeoutSeconds",
+        TimeZoneData, "Payments:KeyHours", "Payments:CallTimeoutSeconds",
     ];
 
     /// <summary>Reads and checks the folder.</summary>
@@ -40,7 +45,7 @@ public static class BookReader
         var knownAt = request.Use == BookUse.Import
             ? request.Now ?? throw new ArgumentException("an import needs to know what time it is", nameof(request))
             : span?.From;
-        var accounts = new AccountsFile(In("accounts.jsonl"), request, plans, tax, options?.ChargeAt, knownAt);
+        var accounts = new AccountsFile(In("accounts.jsonl"), request, plans, tax, options, knownAt);
         var check = await accounts.CheckAsync(faults, ct);
         var actions = await ActionsFile.ReadAsync(In("actions.jsonl"), request, check, faults, ct);
         if (!faults.IsEmpty)
@@ -61,7 +66,7 @@ public static class BookReader
         }, faults);
     }
 
-    private static async Task<(BookSpan? Span, ImmutableSortedDictionary<string, string> Settings)> ReadBookAsync(
+    private static async Task<(SimulationSpan? Span, ImmutableSortedDictionary<string, string> Settings)> ReadBookAsync(
         string path, BookUse use, BookFaults faults, CancellationToken ct)
     {
         var settings = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.OrdinalIgnoreCase);
@@ -87,7 +92,7 @@ public static class BookReader
             fields.Add("to", null, "is before from", "from the first to the last instant of the book");
         }
         var tick = fields.Has("tick_minutes") ? fields.Whole("tick_minutes", 1, 7 * 24 * 60) : 60;
-        var outages = ImmutableArray.CreateBuilder<Outage>();
+        var outages = ImmutableArray.CreateBuilder<(Instant Start, Instant End)>();
         foreach (var (item, index) in (fields.Array("outages", required: false)?.Items ?? []).Select((item, index) => (item, index)))
         {
             var field = string.Create(CultureInfo.InvariantCulture, $"outages[{index}]");
@@ -104,12 +109,12 @@ public static class BookReader
             }
             if (start is { } s && end is { } e)
             {
-                outages.Add(new Outage(s, e));
+                outages.Add((s, e));
             }
         }
         ReadSettings(fields.Object("settings", required: false), scope, settings);
         return (from is { } f && to is { } t && tick is { } minutes
-            ? new BookSpan(f, t, Duration.FromMinutes(minutes), outages.ToImmutable()) : null, settings.ToImmutable());
+            ? new SimulationSpan(f, t, Duration.FromMinutes(minutes), outages.ToImmutable()) : null, settings.ToImmutable());
     }
 
     private static void ReadSettings(JsonValue? given, FaultScope scope, ImmutableSortedDictionary<string, string>.Builder settings)
@@ -117,7 +122,8 @@ public static class BookReader
         foreach (var (key, value) in given?.Members ?? [])
         {
             var field = $"settings.{(Shapes.Text(key, 100, false) is null ? key : Given.Text(key))}";
-            if (!key.StartsWith("Dunning:Steps:", StringComparison.OrdinalIgnoreCase) && !SettingKeys.Contains(key, StringComparer.OrdinalIgnoreCase))
+            if (!key.StartsWith("Dunning:Steps:", StringComparison.OrdinalIgnoreCase)
+                && !SettingKeys.Contains(key, StringComparer.OrdinalIgnoreCase))
             {
                 scope.Add(field, null, "is no setting of the rules", Nearest.To(key, SettingKeys) is { } nearest
                     ? $"is {nearest} meant?" : $"known are {string.Join(", ", SettingKeys)} and Dunning:Steps:N:…", value.Offset);
@@ -142,8 +148,7 @@ public static class BookReader
         }
         if (request.Use == BookUse.Simulation)
         {
-            // The version with which books are made unless they name one: what a zone does later must not change what a book expects.
-            all["Dunning:TimeZoneData"] = "2025b";
+            all[TimeZoneData] = TimeZoneDataOfBooks;
             foreach (var (key, value) in settings)
             {
                 all[key] = value;

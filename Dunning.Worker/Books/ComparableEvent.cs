@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Globalization;
 using System.Text;
 using Dunning.Events;
 using NodaTime;
@@ -8,7 +7,8 @@ using NodaTime.Text;
 namespace Dunning.Books;
 
 /// <summary>
-/// An event as RULES 10 compares it: its instant, its account, and one text of its type and the fields of that type. Other fields are left out.
+/// An event as RULES 10 compares it: its instant, its account, and one text of its type and the fields of that type. Other fields are
+/// left out.
 /// </summary>
 /// <param name="At">The pass's instant.</param>
 /// <param name="Account">The account's id.</param>
@@ -95,8 +95,9 @@ public sealed record ComparableEvent(Instant At, string Account, string Text)
         return text.ToString();
     }
 
+    // Quoted and escaped, so that no text can look like two fields.
     private static string Plain(JsonValue value) => value.Kind == JsonKind.Text
-        ? string.Create(CultureInfo.InvariantCulture, $"\"{value.Text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"")
+        ? '"' + value.Text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + '"'
         : Given.Value(value);
 
     /// <inheritdoc/>

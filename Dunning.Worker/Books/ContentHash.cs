@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Security.Cryptography;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Dunning.Model;
 using NodaTime.Text;
@@ -16,12 +17,15 @@ internal sealed class ContentHash
 
     private static readonly YearMonthPattern Month = YearMonthPattern.CreateWithInvariantCulture("uuuu'-'MM");
 
+    // Escapes the least: what is escaped may not change with the runtime.
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private readonly ArrayBufferWriter<byte> _buffer = new(1024);
 
     public string Of(AccountFile account)
     {
         _buffer.ResetWrittenCount();
-        using (var json = new Utf8JsonWriter(_buffer))
+        using (var json = new Utf8JsonWriter(_buffer, Options))
         {
             json.WriteStartObject();
             json.WriteString("id", account.Id);

@@ -72,7 +72,8 @@ public sealed class EventComparison
         }
         var firsts = FirstOfEachAccount().ToList();
         yield return string.Create(CultureInfo.InvariantCulture,
-            $"{ExpectedCount} events expected, {ActualCount} happened: {MissingCount} missing and {UnexpectedCount} unexpected, in {firsts.Count} accounts");
+            $"{ExpectedCount} events expected, {ActualCount} happened: {MissingCount} missing and {UnexpectedCount} unexpected") +
+            string.Create(CultureInfo.InvariantCulture, $", in {firsts.Count} accounts");
         foreach (var difference in firsts.Take(maxAccounts))
         {
             yield return $"{InstantPattern.General.Format(difference.At)} {difference.Account}";

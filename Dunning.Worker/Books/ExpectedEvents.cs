@@ -6,11 +6,12 @@ namespace Dunning.Books;
 public static class ExpectedEvents
 {
     /// <summary>
-    /// Reads events.jsonl, event by event, into <paramref name="take"/>; those after <paramref name="upTo"/> are checked and left out (a run may
-    /// end earlier than its book). Returns what is wrong with the file; the events without fault have been handed over all the same.
+    /// Reads events.jsonl, one by one, into <paramref name="take"/>; those after <paramref name="upTo"/> are checked and left out (a run
+    /// may end earlier than its book). Returns what is wrong with the file; the events without fault have been handed over all the same.
     /// </summary>
     public static async Task<BookFaults> ReadAsync(
-        string path, Action<ComparableEvent> take, Instant? upTo = null, int maxFaults = BookFaults.DefaultLimit, CancellationToken ct = default)
+        string path, Action<ComparableEvent> take, Instant? upTo = null, int maxFaults = BookFaults.DefaultLimit,
+        CancellationToken ct = default)
     {
         var faults = new BookFaults(maxFaults);
         var scope = new FaultScope(faults, Path.GetFileName(path));

@@ -7,8 +7,8 @@ namespace Dunning.Books;
 internal enum JsonKind { Object, Array, Text, Number, Bool, Null }
 
 /// <summary>
-/// A JSON value with the byte at which it stands, and with every member of an object, repeated ones too: the two things that the checks need
-/// and that <see cref="JsonDocument"/> does not tell (there a repeated name is silently the last one, and a line in a long file is unknown).
+/// A JSON value with the byte at which it stands, and with every member of an object, repeated ones too: the two things that the checks
+/// need and that <see cref="JsonDocument"/> does not tell (a repeated name is silently the last one there, and a value's line is unknown).
 /// </summary>
 internal sealed class JsonValue
 {

@@ -55,7 +55,9 @@ internal sealed class ObjectFields
         }
         if (Shapes.Text(value.Text, max, mayBeEmpty) is { } problem)
         {
-            Add(name, (show ?? Given.Text)(value.Text), problem, problem == "is empty" ? required ? "give it" : "give it, or leave the field out"
+            var isEmpty = value.Text.Length == 0;
+            Add(name, (show ?? Given.Text)(value.Text), problem,
+                isEmpty && required ? "give it" : isEmpty ? "give it, or leave the field out"
                 : string.Create(CultureInfo.InvariantCulture, $"up to {max} characters, no control characters"));
             return null;
         }
@@ -66,7 +68,8 @@ internal sealed class ObjectFields
     public string? OptionalText(string name, int max, Func<string, string>? show = null) => Text(name, max, show: show, required: false);
 
     /// <summary>Text of a fixed shape.</summary>
-    public string? Shaped(string name, int max, Func<string, bool> isOne, string problem, string fix, Func<string, string>? show = null, bool required = true)
+    public string? Shaped(
+        string name, int max, Func<string, bool> isOne, string problem, string fix, Func<string, string>? show = null, bool required = true)
     {
         if (Text(name, max, show: show, required: required) is not { } text)
         {
@@ -102,7 +105,8 @@ internal sealed class ObjectFields
         {
             return null;
         }
-        if (long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max)
+        if (long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            && number >= min && number <= max)
         {
             return number;
         }
@@ -205,7 +209,8 @@ internal sealed class ObjectFields
     private const string InstantFix = "an instant in UTC such as \"2026-03-01T08:00:00Z\"";
 
     // A name is input, too: shown like a value, but bare when it is a plain one.
-    private static string Name(string name) => name.Length is > 0 and <= 40 && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') ? name : Given.Text(name);
+    private static string Name(string name) =>
+        name.Length is > 0 and <= 40 && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') ? name : Given.Text(name);
 
     private JsonValue? Get(string name, JsonKind kind, string expected, string fix, bool required)
     {

@@ -22,7 +22,8 @@ internal sealed record PlansFile(ImmutableSortedDictionary<string, Plan> Plans, 
         }
         if (root.Kind != JsonKind.Array)
         {
-            scope.Add(null, Given.Value(root), "must be a list of plans", "[{\"code\": …, \"name\": …, \"interval\": …, \"interval_count\": …, \"prices\": …}]");
+            scope.Add(null, Given.Value(root), "must be a list of plans",
+                "[{\"code\": …, \"name\": …, \"interval\": …, \"interval_count\": …, \"prices\": …}]");
             return null;
         }
         if (root.Items.Count == 0)
@@ -34,13 +35,13 @@ internal sealed record PlansFile(ImmutableSortedDictionary<string, Plan> Plans, 
         for (var i = 0; i < root.Items.Count; i++)
         {
             var item = root.Items[i];
-            var path_ = string.Create(CultureInfo.InvariantCulture, $"[{i}]");
+            var place = string.Create(CultureInfo.InvariantCulture, $"[{i}]");
             if (item.Kind != JsonKind.Object)
             {
-                scope.AddKind(path_, item, "an object", "{\"code\": …, …}");
+                scope.AddKind(place, item, "an object", "{\"code\": …, …}");
                 continue;
             }
-            var fields = new ObjectFields(item, path_, scope, Fields);
+            var fields = new ObjectFields(item, place, scope, Fields);
             var before = scope.Count;
             var code = fields.Text("code", Shapes.MaxId);
             var names = ReadNames(fields, scope);

@@ -25,8 +25,9 @@ internal static class Shapes
         foreach (var rune in text.EnumerateRunes())
         {
             count++;
-            // Zero-width joiners belong to the orthography of some languages; other format characters do too rarely to refuse them.
-            if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+            // Not format characters: zero-width joiners belong to the orthography of some languages.
+            if (Rune.GetUnicodeCategory(rune)
+                is UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
             {
                 return string.Create(CultureInfo.InvariantCulture, $"has the control character U+{rune.Value:X4} at character {count}");
             }
@@ -35,8 +36,8 @@ internal static class Shapes
     }
 
     /// <summary>
-    /// A mail address as mail servers take it: one @, a local part without specials, a domain of two labels or more, perhaps in letters beyond
-    /// ASCII. Quoted local parts and address literals are legal and in no customer's address.
+    /// A mail address as mail servers take it: one @, a local part without specials, a domain of two labels or more, perhaps in letters
+    /// beyond ASCII. Quoted local parts and address literals are legal and in no customer's address.
     /// </summary>
     public static bool IsMailAddress(string text)
     {
@@ -70,7 +71,8 @@ internal static class Shapes
         {
             return false;
         }
-        if (next < parts.Length && parts[next].Length == 4 && char.IsAsciiLetterUpper(parts[next][0]) && parts[next][1..].All(char.IsAsciiLetterLower))
+        if (next < parts.Length && parts[next].Length == 4
+            && char.IsAsciiLetterUpper(parts[next][0]) && parts[next][1..].All(char.IsAsciiLetterLower))
         {
             next++;
         }
@@ -94,7 +96,8 @@ internal static class Shapes
         && label.All(c => char.IsAsciiLetterOrDigit(c) || c == '-' || (!char.IsAscii(c) && IsWordChar(c)));
 
     // Letters, their marks and digits of any script; surrogates stand for letters beyond the first plane.
-    private static bool IsWordChar(char c) => char.GetUnicodeCategory(c) is UnicodeCategory.LowercaseLetter or UnicodeCategory.UppercaseLetter
-        or UnicodeCategory.OtherLetter or UnicodeCategory.ModifierLetter or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
-        or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.Surrogate;
+    private static bool IsWordChar(char c) => char.GetUnicodeCategory(c)
+        is UnicodeCategory.LowercaseLetter or UnicodeCategory.UppercaseLetter or UnicodeCategory.OtherLetter
+        or UnicodeCategory.ModifierLetter or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.DecimalDigitNumber
+        or UnicodeCategory.Surrogate;
 }

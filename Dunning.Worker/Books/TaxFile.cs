@@ -19,7 +19,8 @@ internal sealed record TaxFile(ImmutableSortedDictionary<string, TaxRate> Rates,
     {
         var scope = new FaultScope(faults, Name);
         var own = Path.Combine(folder, Name);
-        var above = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) is { } parent ? Path.Combine(parent, Name) : own;
+        var above = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) is { } parent
+            ? Path.Combine(parent, Name) : own;
         if (!File.Exists(own) && !File.Exists(above))
         {
             scope.AddFile($"is missing: there is no {own} and no {above}", $"make one: {Header}, then a row for each country");
@@ -58,7 +59,8 @@ internal sealed record TaxFile(ImmutableSortedDictionary<string, TaxRate> Rates,
         else if (sellerCountry is not null && !named.Contains(sellerCountry))
         {
             scope.Line = null;
-            scope.Add("country", Given.Text(sellerCountry), "is the seller's country (Dunning:Seller:Country), but has no rate", $"add a row such as {sellerCountry},2000,1");
+            scope.Add("country", Given.Text(sellerCountry), "is the seller's country (Dunning:Seller:Country), but has no rate",
+                $"add a row such as {sellerCountry},2000,1");
         }
         return new TaxFile(rates.ToImmutable(), named);
     }
@@ -80,7 +82,8 @@ internal sealed record TaxFile(ImmutableSortedDictionary<string, TaxRate> Rates,
         }
         else if (!firstLine.TryAdd(country, scope.Line!.Value))
         {
-            scope.Add("country", Given.Text(country), string.Create(CultureInfo.InvariantCulture, $"is there already, on line {firstLine[country]}"), "keep one of them");
+            scope.Add("country", Given.Text(country),
+                string.Create(CultureInfo.InvariantCulture, $"is there already, on line {firstLine[country]}"), "keep one of them");
             return;
         }
         var isRate = int.TryParse(rateText, NumberStyles.None, CultureInfo.InvariantCulture, out var rate) && rate <= 10_000;
