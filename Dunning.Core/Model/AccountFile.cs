@@ -457,6 +457,9 @@ public sealed record MailFacts
     /// <summary>Of a failed payment: the decline code, or the reason of a skipped charge.</summary>
     public string? Code { get; init; }
 
+    /// <summary>Number of the dunning step that decided it, if one did.</summary>
+    public int? Step { get; init; }
+
     /// <summary>Of a failed payment: the date of the next automatic attempt, if any.</summary>
     public LocalDate? NextAttemptOn { get; init; }
 

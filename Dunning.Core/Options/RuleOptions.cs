@@ -50,6 +50,9 @@ public sealed record RuleOptions
     /// </summary>
     public bool IsService { get; init; } = true;
 
+    /// <summary><c>Dunning:TimeZoneData</c>: the time-zone database that dates are worked out with. Default <c>current</c>, that of the program.</summary>
+    public ZoneData Zones { get; init; } = ZoneData.Current;
+
     /// <summary>The schedule of RULES 5.</summary>
     public static StepSchedule DefaultSteps { get; } = StepSchedule.Create(
     [
@@ -65,7 +68,7 @@ public sealed record RuleOptions
     /// </summary>
     public string Fingerprint => string.Create(CultureInfo.InvariantCulture,
         $"ChargeAt={LocalTimePattern.ExtendedIso.Format(ChargeAt)};PurgeAfterDays={PurgeAfterDays};Steps={Steps.Fingerprint};" +
-        $"Seller={SellerCountry},{SellerTimeZone};KeyHours={KeyHours};AttemptGap={AttemptGap.TotalSeconds};tz={LocalClock.DataVersion}");
+        $"Seller={SellerCountry},{SellerTimeZone};KeyHours={KeyHours};AttemptGap={AttemptGap.TotalSeconds};tz={Zones.Version}");
 
     /// <summary>The options as a simulation uses them.</summary>
     public RuleOptions ForSimulation() => this with { AttemptGap = Duration.Zero, IsService = false };
@@ -85,6 +88,7 @@ public sealed record RuleOptions
             SellerTimeZone = reader.Zone("Dunning:Seller:TimeZone", "Europe/Paris"),
             KeyHours = reader.Int("Payments:KeyHours", 23, 1, 23),
             AttemptGap = Duration.FromMinutes(reader.Int("Dunning:AttemptGap", 10, 1, 1440)),
+            Zones = reader.Zones("Dunning:TimeZoneData"),
             CallTimeout = Duration.FromSeconds(reader.Int("Payments:CallTimeoutSeconds", 60, 1, 600)),
         };
         var steps = reader.Steps();

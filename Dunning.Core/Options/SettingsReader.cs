@@ -78,6 +78,16 @@ internal sealed class SettingsReader
         return standard;
     }
 
+    public ZoneData Zones(string key)
+    {
+        if (ZoneData.Find(Get(key) ?? "current") is { } zones)
+        {
+            return zones;
+        }
+        Faults.Add($"{key} is '{Get(key)}', but must be current or 2025b");
+        return ZoneData.Current;
+    }
+
     /// <summary>The defaults with the given keys over them; null when there is a fault.</summary>
     public StepSchedule? Steps()
     {
@@ -171,7 +181,7 @@ internal sealed class SettingsReader
             && !OtherOwners.Any(o => k.StartsWith(o, StringComparison.OrdinalIgnoreCase))
             && _settings[k].Length > 0))
         {
-            Faults.Add($"{key} is unknown: the keys are Dunning:ChargeAt, PurgeAfterDays, AttemptGap, Seller:Country, Seller:TimeZone and Steps");
+            Faults.Add($"{key} is unknown: the keys are Dunning:ChargeAt, PurgeAfterDays, AttemptGap, TimeZoneData, Seller:Country, Seller:TimeZone and Steps");
         }
     }
 

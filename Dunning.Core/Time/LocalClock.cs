@@ -3,19 +3,12 @@ using NodaTime.TimeZones;
 
 namespace Dunning.Time;
 
-/// <summary>The only file that knows time zones. The tz database is NodaTime's, so it is the same on every machine.</summary>
+/// <summary>With <see cref="ZoneData"/> the only file that knows time zones.</summary>
 public static class LocalClock
 {
     // Not NodaTime's lenient resolver, which would make 02:30 in a gap 03:30: a gap gives its end, an overlap the earlier instant.
     private static readonly ZoneLocalMappingResolver Rule =
         Resolvers.CreateMappingResolver(Resolvers.ReturnEarlier, Resolvers.ReturnStartOfIntervalAfter);
-
-    /// <summary>The version of the time-zone data that decisions are made with, such as <c>2026a</c>.</summary>
-    public static string DataVersion { get; } = DateTimeZoneProviders.Tzdb.VersionId;
-
-    /// <summary>The zone of that IANA id.</summary>
-    /// <exception cref="DateTimeZoneNotFoundException">There is no such zone.</exception>
-    public static DateTimeZone Zone(string id) => DateTimeZoneProviders.Tzdb[id];
 
     /// <summary>Whether there is a zone of that IANA id.</summary>
     public static bool IsZone(string id) => DateTimeZoneProviders.Tzdb.GetZoneOrNull(id) is not null;

@@ -1,0 +1,39 @@
+using NodaTime;
+
+namespace Dunning.Model;
+
+/// <summary>Something a customer or an operator asks for (RULES 9). Which fields are set depends on <see cref="Do"/>.</summary>
+public sealed record AccountAction(Instant At, string Account, string Do)
+{
+    public string? Subscription { get; init; }
+    public string? Token { get; init; }
+    public YearMonth? Expires { get; init; }
+    public string? Plan { get; init; }
+    public bool? Value { get; init; }
+
+    /// <summary>Minor units of the account's currency.</summary>
+    public long? Amount { get; init; }
+
+    public int? Days { get; init; }
+    public string? Email { get; init; }
+    public ContactRole? Role { get; init; }
+    public string? Name { get; init; }
+}
+
+/// <summary>Names of the actions: the <c>do</c> of RULES 9. They are stored in events: frozen by a test.</summary>
+public static class ActionNames
+{
+#pragma warning disable CS1591 // each name says what it is
+    public const string AbandonCharge = "abandon_charge";
+    public const string AddContact = "add_contact";
+    public const string Authenticate = "authenticate";
+    public const string Cancel = "cancel";
+    public const string ChangePlan = "change_plan";
+    public const string Credit = "credit";
+    public const string GrantAccess = "grant_access";
+    public const string RemoveContact = "remove_contact";
+    public const string Resume = "resume";
+    public const string SetAutoRenew = "set_auto_renew";
+    public const string UpdatePaymentMethod = "update_payment_method";
+#pragma warning restore CS1591
+}

@@ -1,0 +1,228 @@
+using System.Collections.Immutable;
+using Dunning.Events;
+using Dunning.Model;
+using Dunning.Passes;
+using NodaTime;
+
+namespace Dunning.Rules;
+
+/// <summary>RULES 9: actions of customers and operators.</summary>
+internal static class Acting
+{
+    /// <summary>Takes effect, or tells <c>action.rejected</c> and nothing else.</summary>
+    public static void Act(Draft draft, AccountAction action)
+    {
+        if (draft.File.PurgedAt is not null || !Accept(draft, action))
+        {
+            draft.Tell(draft.New(EventTypes.ActionRejected) with { Do = action.Do });
+        }
+    }
+
+    /// <summary>A cancel that was kept while an outcome was unknown is handed in again now that it is known (RULES 13).</summary>
+    public static void HandInKeptCancel(Draft draft, string subscriptionId)
+    {
+        if (draft.File.Subscriptions.FirstOrDefault(s => s.Id == subscriptionId && s is { IsLive: true, CancelKept: true }) is { } subscription)
+        {
+            draft.Set(subscription with { CancelKept = false });
+            Act(draft, new AccountAction(draft.Now, draft.File.Id, ActionNames.Cancel) { Subscription = subscriptionId });
+        }
+    }
+
+    private static bool Accept(Draft draft, AccountAction action) => action.Do switch
+    {
+        ActionNames.UpdatePaymentMethod => UpdatePaymentMethod(draft, action),
+        ActionNames.Authenticate => Authenticate(draft),
+        ActionNames.Credit => Credit(draft, action),
+        ActionNames.GrantAccess => GrantAccess(draft, action),
+        ActionNames.AddContact => AddContact(draft, action),
+        ActionNames.RemoveContact => RemoveContact(draft, action),
+        ActionNames.AbandonCharge => AbandonCharge(draft, action),
+        _ => draft.File.Subscriptions.FirstOrDefault(s => s.Id == action.Subscription && s.IsLive) is { } subscription
+            && subscription.CancelAtPeriodEnd == (action.Do == ActionNames.Resume)
+            && AcceptOn(draft, subscription, action),
+    };
+
+    private static bool AcceptOn(Draft draft, Subscription subscription, AccountAction action)
+    {
+        switch (action.Do)
+        {
+            case ActionNames.Cancel:
+                return Cancel(draft, subscription);
+            case ActionNames.Resume:
+                draft.Set(subscription with { CancelAtPeriodEnd = false });
+                draft.Tell(draft.New(EventTypes.SubscriptionResumed, subscription.Id));
+                Mailing.Decide(draft, MailTemplates.CancellationWithdrawn, Renewing.FactsOf(subscription));
+                return true;
+            case ActionNames.SetAutoRenew when action.Value is { } value:
+                draft.Set(subscription with { AutoRenew = value });
+                return true;
+            case ActionNames.ChangePlan when action.Plan is { } code
+                && draft.Book.Catalog.Plans.TryGetValue(code, out var plan) && plan.Prices.ContainsKey(draft.File.Currency.Code):
+                draft.Set(subscription with { PendingPlan = code == subscription.PlanCode ? null : code });
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private static bool Cancel(Draft draft, Subscription subscription)
+    {
+        if (draft.File.Invoices.FirstOrDefault(i => i.State == InvoiceState.Open && i.SubscriptionId == subscription.Id) is not { } invoice)
+        {
+            draft.Set(subscription with { CancelAtPeriodEnd = true });
+            draft.Tell(draft.New(EventTypes.SubscriptionCancelScheduled, subscription.Id) with { EndsOn = subscription.RenewsOn });
+            Mailing.Decide(draft, MailTemplates.CancellationScheduled, Renewing.FactsOf(subscription));
+            return true;
+        }
+        if (draft.File.OpenChargeOf(invoice) is not null)
+        {
+            if (!draft.Options.IsService)
+            {
+                return false;
+            }
+            draft.Set(subscription with { CancelKept = true });
+            return true;
+        }
+        draft.Set(invoice with { State = InvoiceState.Voided, SettledAt = draft.Now, RechargeDue = false });
+        draft.File = draft.File with { Credit = checked(draft.File.Credit + invoice.CreditApplied.Minor) };
+        draft.Tell(draft.New(EventTypes.InvoiceVoided, invoice));
+        if (invoice.Case is not null)
+        {
+            draft.Tell(draft.New(EventTypes.DunningStopped, invoice));
+            Stepping.ClearNotices(draft, invoice);
+        }
+        Renewing.Cancel(draft, subscription);
+        Suspending.LeaveIfCleared(draft);
+        Suspending.CloseIfDone(draft);
+        return true;
+    }
+
+    private static bool UpdatePaymentMethod(Draft draft, AccountAction action)
+    {
+        var file = draft.File;
+        if (action.Token is not { Length: > 0 } token
+            || (action.Expires is { } expires && expires.CompareTo(draft.Today.ToYearMonth()) < 0))
+        {
+            return false;
+        }
+        var old = file.DefaultMethod;
+        var id = old?.Id ?? "default";
+        // The next generation of the id, and a free id where there was no default: a method's own counts start anew.
+        while (old is null && file.Methods.Any(m => m.Id == id))
+        {
+            id += "'";
+        }
+        var method = new PaymentMethod
+        {
+            Id = id,
+            Generation = (old?.Generation ?? -1) + 1,
+            Token = token,
+            Expires = action.Expires,
+            IsDefault = true,
+            KnownAt = draft.Now,
+        };
+        draft.File = file with
+        {
+            Methods = [.. file.Methods.Select(m => m.IsDefault ? m with { IsDefault = false, IsBackup = false, IsRetired = true } : m), method],
+            Charges = [.. file.Charges.Select(c => c.IsOpen ? c with { MethodUpdatedSince = true } : c)],
+        };
+        Mailing.Decide(draft, MailTemplates.PaymentMethodUpdated, new MailFacts { CardExpires = action.Expires });
+        RechargeAll(draft);
+        return true;
+    }
+
+    private static bool Authenticate(Draft draft)
+    {
+        if (draft.File.DefaultMethod is not { State: MethodState.Waiting } method)
+        {
+            return false;
+        }
+        draft.Set(method with { State = MethodState.Ok, Authenticated = true });
+        RechargeAll(draft);
+        return true;
+    }
+
+    private static bool Credit(Draft draft, AccountAction action)
+    {
+        if (action.Amount is not > 0 || action.Amount > Money.MaxInputMinor - draft.File.Credit)
+        {
+            return false;
+        }
+        draft.File = draft.File with { Credit = draft.File.Credit + action.Amount.Value };
+        Mailing.Decide(draft, MailTemplates.CreditIssued,
+            new MailFacts { Amount = action.Amount, Currency = draft.File.Currency.Code });
+        return true;
+    }
+
+    private static bool GrantAccess(Draft draft, AccountAction action)
+    {
+        if (action.Days is not (> 0 and <= 3650) || draft.File.Access == Access.Active)
+        {
+            return false;
+        }
+        var asked = draft.Now + Duration.FromHours(24 * action.Days.Value);
+        var until = draft.File is { Access: Access.Limited, AccessUntil: { } present } ? Instant.Max(present, asked) : asked;
+        draft.File = draft.File with { Access = Access.Limited, AccessUntil = until };
+        draft.Tell(draft.New(EventTypes.AccountAccessGranted) with { Until = until });
+        Mailing.Decide(draft, MailTemplates.AccessGranted, new MailFacts { Until = until, PurgeOn = draft.File.PurgeOn });
+        return true;
+    }
+
+    private static bool AddContact(Draft draft, AccountAction action)
+    {
+        var file = draft.File;
+        if (action.Email is not { Length: > 0 } email || action.Role is not { } role || file.Contacts.Any(c => IsAt(c, email)))
+        {
+            return false;
+        }
+        var number = file.ContactCount + 1;
+        draft.File = file with
+        {
+            ContactCount = number,
+            Contacts = file.Contacts.Add(new Contact(number, email, action.Name ?? "", role, null)),
+        };
+        return true;
+    }
+
+    private static bool RemoveContact(Draft draft, AccountAction action)
+    {
+        var file = draft.File;
+        var index = action.Email is { } email ? file.Contacts.ToList().FindIndex(c => IsAt(c, email)) : -1;
+        if (index < 0)
+        {
+            return false;
+        }
+        var contact = file.Contacts[index];
+        if (contact.Role == ContactRole.Owner && file.Contacts.Count(c => c is { Removed: false, Role: ContactRole.Owner }) == 1)
+        {
+            return false;
+        }
+        draft.File = file with { Contacts = file.Contacts.SetItem(index, contact with { Removed = true }) };
+        return true;
+    }
+
+    private static bool AbandonCharge(Draft draft, AccountAction action)
+    {
+        if (draft.File.Charges.FirstOrDefault(c => c is { State: ChargeState.Unknown, Stuck: true }
+            && c.SubscriptionId == action.Subscription) is not { } charge)
+        {
+            return false;
+        }
+        Charging.Abandon(draft, charge);
+        if (draft.File.UnpaidInvoice(charge.SubscriptionId, charge.PeriodStart) is { } invoice)
+        {
+            draft.Set(invoice with { RechargeDue = true });
+        }
+        HandInKeptCancel(draft, charge.SubscriptionId);
+        return true;
+    }
+
+    private static void RechargeAll(Draft draft) =>
+        draft.File = draft.File with
+        {
+            Invoices = [.. draft.File.Invoices.Select(i => i.State == InvoiceState.Open ? i with { RechargeDue = true } : i)],
+        };
+
+    private static bool IsAt(Contact contact, string email) =>
+        !contact.Removed && string.Equals(contact.Email, email, StringComparison.OrdinalIgnoreCase);
+}

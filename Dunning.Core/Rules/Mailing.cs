@@ -1,0 +1,197 @@
+using System.Collections.Immutable;
+using Dunning.Events;
+using Dunning.Model;
+using Dunning.Passes;
+using Dunning.Ports;
+using NodaTime;
+
+namespace Dunning.Rules;
+
+/// <summary>RULES 8 and, for mails that leave later than they were decided, 13.</summary>
+internal static class Mailing
+{
+    /// <summary>Tries after which a mail is dead: with the growing delay, a little over three days.</summary>
+    public const int MaxTries = 20;
+
+    private static readonly Duration FirstDelay = Duration.FromMinutes(1);
+    private static readonly Duration LongestDelay = Duration.FromHours(6);
+
+    /// <summary>Decides a mail to those who are owner or billing now. None where nobody would get it.</summary>
+    public static void Decide(Draft draft, string template, MailFacts facts)
+    {
+        var file = draft.File;
+        var recipients = file.Contacts.Where(c => c.GetsMail)
+            .OrderBy(c => c.Email, StringComparer.Ordinal)
+            .Select(c => new Recipient { Contact = c.Number, Email = c.Email, Name = c.Name, Locale = c.Locale ?? file.Locale })
+            .ToImmutableArray();
+        if (recipients.IsEmpty)
+        {
+            return;
+        }
+        draft.File = file with
+        {
+            MailCount = file.MailCount + 1,
+            Mails = file.Mails.Add(new Mail
+            {
+                Number = file.MailCount + 1,
+                Template = template,
+                DecidedAt = draft.Now,
+                Facts = facts,
+                Recipients = recipients,
+            }),
+        };
+    }
+
+    /// <summary>Phase 7: drops the mails whose reason is gone and returns the delivery of the others.</summary>
+    public static Effect? Phase(Draft draft, PassRun run, Cursor cursor)
+    {
+        if (cursor.Date is not null)
+        {
+            return null;
+        }
+        var leaving = ImmutableArray.CreateBuilder<Mail>();
+        foreach (var decided in draft.File.Mails.Where(m => m.NextTryAt <= draft.Now).OrderBy(m => m.Number).ToImmutableArray())
+        {
+            var mail = IsTrue(draft, decided) ? WithPresentContacts(draft, decided) : Drop(draft, decided, _ => true);
+            draft.Set(mail);
+            if (!mail.IsOver)
+            {
+                leaving.Add(mail);
+            }
+            else
+            {
+                TellDropped(draft, mail);
+            }
+        }
+        return leaving.Count == 0 ? null
+            : new Effect.Deliver(draft.File.Id, run, cursor with { Date = draft.Today, Subscription = "" }, 0, draft.File, leaving.ToImmutable());
+    }
+
+    /// <summary>Decides on what the mail server said.</summary>
+    public static void Delivered(Draft draft, Answer.Delivered answer)
+    {
+        foreach (var (number, results) in answer.Results)
+        {
+            if (draft.File.Mails.FirstOrDefault(m => m.Number == number) is not { } mail)
+            {
+                continue;
+            }
+            var byContact = results.ToDictionary(r => r.Contact);
+            var accepted = ImmutableArray.CreateBuilder<Recipient>();
+            mail = mail with
+            {
+                Recipients = [.. mail.Recipients.Select(r =>
+                {
+                    if (r.State != DeliveryState.Pending || !byContact.TryGetValue(r.Contact, out var result))
+                    {
+                        return r;
+                    }
+                    r = After(r, result.Verdict, draft.Now);
+                    if (r.State == DeliveryState.Accepted)
+                    {
+                        accepted.Add(r);
+                    }
+                    return r;
+                })],
+            };
+            draft.Set(mail);
+            if (accepted.Count > 0)
+            {
+                draft.Tell(draft.New(EventTypes.EmailSent) with { Template = mail.Template, To = accepted.ToImmutable() });
+                CountWarning(draft, mail);
+            }
+        }
+    }
+
+    /// <summary>How long to wait after so many tries: doubling from a minute to six hours.</summary>
+    public static Duration DelayAfter(int tries) =>
+        Duration.Min(LongestDelay, FirstDelay * (1L << Math.Clamp(tries - 1, 0, 20)));
+
+    private static Recipient After(Recipient recipient, DeliveryVerdict verdict, Instant now)
+    {
+        var tries = recipient.Tries + 1;
+        var state = verdict switch
+        {
+            DeliveryVerdict.Accepted => DeliveryState.Accepted,
+            DeliveryVerdict.Rejected => DeliveryState.Dead,
+            DeliveryVerdict.Deferred => tries >= MaxTries ? DeliveryState.Dead : DeliveryState.Pending,
+            _ => throw new ArgumentOutOfRangeException(nameof(verdict)),
+        };
+        return recipient with
+        {
+            Tries = tries,
+            State = state,
+            NextTryAt = state == DeliveryState.Pending ? now + DelayAfter(tries) : null,
+            SettledAt = state == DeliveryState.Pending ? null : now,
+        };
+    }
+
+    /// <summary>
+    /// Whether a mail may still leave. In the pass that decided it only <c>payment_failed</c> depends on its reason; a mail that leaves later is
+    /// sent only if it is still true.
+    /// </summary>
+    private static bool IsTrue(Draft draft, Mail mail)
+    {
+        var (file, facts) = (draft.File, mail.Facts);
+        if (mail.Template == MailTemplates.PaymentFailed)
+        {
+            return IsUnpaid();
+        }
+        if (mail.DecidedAt == draft.Now)
+        {
+            return true;
+        }
+        var subscription = file.Subscriptions.FirstOrDefault(s => s.Id == facts.Subscription && s.IsLive);
+        return mail.Template switch
+        {
+            MailTemplates.SuspensionWarning => IsUnpaid() && file.Access == Access.Active,
+            MailTemplates.AccountSuspended => file.Access != Access.Active && file.PurgedAt is null,
+            MailTemplates.PurgeWarning => file is { PurgedAt: null, LegalHold: false } && file.Access != Access.Active
+                && file.PurgeOn == facts.PurgeOn,
+            MailTemplates.RenewalUpcoming => subscription is { IsRenewing: true } && IsAhead(subscription),
+            MailTemplates.SubscriptionExpiring => subscription is { AutoRenew: false, CancelAtPeriodEnd: false } && IsAhead(subscription),
+            MailTemplates.CardExpiring => file.DefaultMethod is { } method && method.Expires == facts.CardExpires
+                && facts.Date >= draft.Today,
+            _ => true,
+        };
+
+        bool IsUnpaid() => facts is { Subscription: { } id, PeriodStart: { } start } && file.UnpaidInvoice(id, start) is not null;
+        bool IsAhead(Subscription s) => s.RenewsOn == facts.Date && !draft.IsDue(s.RenewsOn);
+    }
+
+    /// <summary>A mail that leaves later goes only to those who are still owner or billing.</summary>
+    private static Mail WithPresentContacts(Draft draft, Mail mail) =>
+        mail.DecidedAt == draft.Now || draft.File.PurgedAt is not null ? mail
+            : Drop(draft, mail, r => !draft.File.Contacts.Any(c => c.Number == r.Contact && c.GetsMail));
+
+    private static Mail Drop(Draft draft, Mail mail, Func<Recipient, bool> isFor) => mail with
+    {
+        Recipients = [.. mail.Recipients.Select(r => r.State == DeliveryState.Pending && isFor(r)
+            ? r with { State = DeliveryState.Dropped, SettledAt = draft.Now, NextTryAt = null } : r)],
+    };
+
+    private static void TellDropped(Draft draft, Mail mail)
+    {
+        var dropped = mail.Recipients.Where(r => r.State == DeliveryState.Dropped && r.SettledAt == draft.Now).ToImmutableArray();
+        draft.Tell(draft.New(EventTypes.EmailDropped) with { Template = mail.Template, To = dropped });
+    }
+
+    /// <summary>A warning counts when it has left for at least one recipient (RULES 13).</summary>
+    private static void CountWarning(Draft draft, Mail mail)
+    {
+        var (file, facts) = (draft.File, mail.Facts);
+        if (mail.Template == MailTemplates.PurgeWarning && file.Access != Access.Active && mail.DecidedAt >= file.SuspendedAt
+            && !file.PurgeWarningsLeft.Contains(draft.Today))
+        {
+            draft.File = file with { PurgeWarningsLeft = file.PurgeWarningsLeft.Add(draft.Today) };
+        }
+        else if (mail.Template == MailTemplates.SuspensionWarning
+            && facts is { Subscription: { } id, PeriodStart: { } start }
+            && file.UnpaidInvoice(id, start) is { Case: { WarnedOn: { } warnedOn, WarningLeftOn: null } dunningCase } invoice
+            && facts.Step == dunningCase.Schedule.LastWarning
+            && Time.LocalClock.LocalDateOf(mail.DecidedAt, draft.Zone) >= warnedOn)
+        {
+            draft.Set(invoice with { Case = dunningCase with { WarningLeftOn = draft.Today } });
+        }
+    }
+}

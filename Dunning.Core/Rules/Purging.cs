@@ -1,0 +1,99 @@
+using System.Collections.Immutable;
+using Dunning.Events;
+using Dunning.Model;
+using Dunning.Passes;
+using NodaTime;
+
+namespace Dunning.Rules;
+
+/// <summary>RULES 6: the purge, its postponement, and the erasure that ends it.</summary>
+internal static class Purging
+{
+    private const int NoticeDays = 7;
+    private const int NoticeGoodForDays = 30;
+
+    /// <summary>Phase 5: purges, postpones, or erases what a purge has left. Returns the detachment of payment methods.</summary>
+    public static Effect? Phase(Draft draft, PassRun run, Cursor cursor)
+    {
+        if (IsErasable(draft.File))
+        {
+            // Once a pass: an answer that it isn't done yet goes on from a cursor with a date.
+            return cursor.Date is not null ? null
+                : new Effect.Detach(draft.File.Id, run, cursor with { Date = draft.Today, Subscription = "" }, 0, draft.File.Methods);
+        }
+        if (PurgesOn(draft.File) is not { } date || !draft.IsDue(date))
+        {
+            return null;
+        }
+        var isWarned = draft.File.PurgeWarningsLeft.Any(left =>
+            left <= draft.Today.PlusDays(-NoticeDays) && left >= draft.Today.PlusDays(-NoticeGoodForDays));
+        if (isWarned)
+        {
+            Purge(draft);
+        }
+        else
+        {
+            Postpone(draft);
+        }
+        return null;
+    }
+
+    /// <summary>The date of the purge while nothing stands in its way.</summary>
+    public static LocalDate? PurgesOn(AccountFile file) =>
+        file is { Access: Access.Suspended, LegalHold: false, PurgedAt: null }
+        && !file.Charges.Any(c => c.IsOpen)
+        && !file.Invoices.Any(i => i is { State: InvoiceState.Open, RechargeDue: true })
+        // A warning that has not left yet is neither a warning nor a reason for another one.
+        && !file.Mails.Any(m => m.Template == MailTemplates.PurgeWarning && !m.IsOver)
+            ? file.PurgeOn : null;
+
+    /// <summary>Purged, and the last mail has left.</summary>
+    public static bool IsErasable(AccountFile file) =>
+        file is { PurgedAt: not null, ErasedAt: null } && file.Mails.All(m => m.IsOver) && !file.Charges.Any(c => c.IsOpen || c.RefundDue);
+
+    /// <summary>The gateway has forgotten the methods: nothing personal is left here either.</summary>
+    public static void Detached(Draft draft, bool done)
+    {
+        if (!done || !IsErasable(draft.File))
+        {
+            return;
+        }
+        draft.File = draft.File with
+        {
+            ErasedAt = draft.Now,
+            Name = "",
+            LegalName = "",
+            Address = new Address("", null, "", ""),
+            VatNumber = null,
+            GatewayCustomer = null,
+            Contacts = [],
+            Methods = [],
+        };
+    }
+
+    private static void Purge(Draft draft)
+    {
+        foreach (var invoice in Stepping.Unpaid(draft.File).ToImmutableArray())
+        {
+            draft.Set(invoice with { State = InvoiceState.WrittenOff, SettledAt = draft.Now });
+            draft.Tell(draft.New(EventTypes.InvoiceWrittenOff, invoice));
+        }
+        foreach (var subscription in draft.File.Subscriptions.Where(s => s.IsLive)
+            .OrderBy(s => s.Id, StringComparer.Ordinal).ToImmutableArray())
+        {
+            draft.Set(subscription with { State = SubscriptionState.Canceled });
+            draft.Tell(draft.New(EventTypes.SubscriptionCanceled, subscription.Id));
+        }
+        draft.File = draft.File with { PurgedAt = draft.Now };
+        draft.Tell(draft.New(EventTypes.AccountPurged));
+        Mailing.Decide(draft, MailTemplates.AccountPurged, new MailFacts());
+    }
+
+    private static void Postpone(Draft draft)
+    {
+        var purgeOn = draft.Today.PlusDays(NoticeDays);
+        draft.File = draft.File with { PurgeOn = purgeOn, PurgeRemindersSent = Reminding.PurgeRemindersOfPostponement };
+        draft.Tell(draft.New(EventTypes.AccountPurgePostponed) with { PurgeOn = purgeOn });
+        Mailing.Decide(draft, MailTemplates.PurgeWarning, new MailFacts { PurgeOn = purgeOn });
+    }
+}

@@ -1,0 +1,247 @@
+using Dunning.Events;
+using Dunning.Model;
+using Dunning.Passes;
+using NodaTime;
+
+namespace Dunning.Rules;
+
+/// <summary>RULES 5: the dunning case: its steps, recharges, credit that pays debt, recovery.</summary>
+internal static class Stepping
+{
+    /// <summary>Phase 3: the next attempt that a step or a recharge asks for, in order of period start and subscription.</summary>
+    public static Effect? Phase(Draft draft, PassRun run, Cursor cursor)
+    {
+        if (cursor.Date is null)
+        {
+            CreditPaysDebt(draft);
+        }
+        while (Unpaid(draft.File).FirstOrDefault(i => cursor.IsBefore(i.PeriodStart, i.SubscriptionId)) is { } invoice)
+        {
+            cursor = new Cursor(PassKind.Dun, invoice.PeriodStart, invoice.SubscriptionId);
+            if (draft.File.OpenChargeOf(invoice) is not null)
+            {
+                continue;
+            }
+            var isStepDue = NextStepAt(draft.File, invoice, draft) is { } at && at <= draft.Now
+                && !draft.IsThisPass(invoice.AttemptedAt) && !draft.IsThisPass(invoice.ReconciledAt);
+            // The gap spaces automatic attempts; a recharge waits for no more than the next pass.
+            var isRechargeDue = invoice.RechargeDue && invoice.AttemptedAt != draft.Now && invoice.ReconciledAt != draft.Now;
+            if (!isStepDue && !isRechargeDue)
+            {
+                continue;
+            }
+            var kind = invoice.Case is null ? AttemptKind.First : isStepDue ? AttemptKind.Step : AttemptKind.Recharge;
+            if (Charging.Attempt(draft, invoice, kind, run, cursor) is { } call)
+            {
+                return call;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Unpaid invoices, oldest first.</summary>
+    public static IEnumerable<Invoice> Unpaid(AccountFile file) =>
+        file.Invoices.Where(i => i.State == InvoiceState.Open)
+            .OrderBy(i => i.PeriodStart).ThenBy(i => i.SubscriptionId, StringComparer.Ordinal);
+
+    /// <summary>The oldest unpaid invoice whose outcome isn't unknown, when the credit balance covers all of it.</summary>
+    public static Invoice? CoveredByCredit(AccountFile file) =>
+        file.Credit > 0 && Unpaid(file).FirstOrDefault(i => file.OpenChargeOf(i) is null) is { } oldest && oldest.AmountDue.Minor <= file.Credit
+            ? oldest : null;
+
+    /// <summary>The instant at which the next step of an unpaid invoice falls due, or null while none does.</summary>
+    public static Instant? NextStepAt(AccountFile file, Invoice invoice, Draft draft) =>
+        file.Access == Access.Active && invoice.Case is { } dunningCase && NextStepOn(dunningCase) is { } date
+            ? draft.DueAt(date) : null;
+
+    /// <summary>
+    /// The date on which the next step of a case falls due while access is active: its planned date, or later so that late steps don't bunch
+    /// up and nobody is suspended without the full warning. Null: exhausted, or the warning has not left yet.
+    /// </summary>
+    public static LocalDate? NextStepOn(DunningCase dunningCase)
+    {
+        if (dunningCase.Exhausted)
+        {
+            return null;
+        }
+        var steps = dunningCase.Schedule.Steps;
+        var next = steps[dunningCase.LastStep + 1];
+        var date = LocalDate.Max(dunningCase.DayZero.PlusDays(next.Day), dunningCase.LastStepOn.PlusDays(1));
+        if (!next.Suspend)
+        {
+            return date;
+        }
+        if (dunningCase.WarningLeftOn is not { } warningLeftOn)
+        {
+            return null;
+        }
+        date = LocalDate.Max(date, dunningCase.LastStepOn.PlusDays(next.Day - steps[dunningCase.LastStep].Day));
+        // A warning counts when it has left (RULES 13): the days that it gives are counted from then.
+        return warningLeftOn > dunningCase.WarnedOn
+            ? LocalDate.Max(date, warningLeftOn.PlusDays(next.Day - steps[dunningCase.Schedule.LastWarning].Day))
+            : date;
+    }
+
+    /// <summary>The date of the suspension if every attempt from now on fails on its planned date. For mails and forecasts.</summary>
+    public static LocalDate SuspendsOn(DunningCase dunningCase)
+    {
+        var ahead = dunningCase;
+        var steps = ahead.Schedule.Steps;
+        while (true)
+        {
+            var next = ahead.LastStep + 1;
+            if (ahead.WarnedOn is { } warned)
+            {
+                ahead = ahead with { WarningLeftOn = ahead.WarningLeftOn ?? warned };
+            }
+            var on = NextStepOn(ahead) ?? ahead.LastStepOn;
+            if (next >= steps.Length - 1)
+            {
+                return on;
+            }
+            ahead = ahead with
+            {
+                LastStep = next,
+                LastStepOn = on,
+                WarnedOn = next == ahead.Schedule.LastWarning ? on : ahead.WarnedOn,
+                WarningLeftOn = next == ahead.Schedule.LastWarning ? on : ahead.WarningLeftOn,
+            };
+        }
+    }
+
+    /// <summary>An attempt failed or was skipped.</summary>
+    /// <param name="draft">The decision in the making.</param>
+    /// <param name="invoice">The invoice, unpaid.</param>
+    /// <param name="kind">What the attempt was begun as.</param>
+    /// <param name="code">The last decline code, or why it was skipped.</param>
+    /// <param name="method">The method tried last, if any.</param>
+    public static void Failed(Draft draft, Invoice invoice, AttemptKind kind, string code, MethodRef? method)
+    {
+        if (invoice.Case is not { } dunningCase)
+        {
+            Open(draft, invoice, code, method);
+        }
+        else if (kind == AttemptKind.Step && draft.File.Access == Access.Active && !dunningCase.Exhausted)
+        {
+            Step(draft, invoice, dunningCase, code, method);
+        }
+        else
+        {
+            Mailing.Decide(draft, MailTemplates.PaymentFailed, FactsOf(draft, invoice, code, method));
+        }
+    }
+
+    /// <summary>The invoice is paid by a charge or by credit: a first payment, or its case is recovered.</summary>
+    public static void Paid(Draft draft, Invoice invoice, MethodRef? method)
+    {
+        draft.Set(invoice with { State = InvoiceState.Paid, SettledAt = draft.Now, RechargeDue = false });
+        draft.Tell(draft.New(EventTypes.InvoicePaid, invoice));
+        var facts = FactsOf(draft, invoice, null, method);
+        if (invoice.Case is { } dunningCase)
+        {
+            draft.Tell(draft.New(EventTypes.DunningRecovered, invoice) with { Step = dunningCase.LastStep });
+            ClearNotices(draft, invoice);
+            Mailing.Decide(draft, MailTemplates.PaymentRecovered, facts);
+        }
+        else
+        {
+            Mailing.Decide(draft, MailTemplates.Receipt, facts);
+        }
+        Suspending.LeaveIfCleared(draft);
+        Suspending.CloseIfDone(draft);
+    }
+
+    /// <summary>One <c>notice.cleared</c> when the case has notices.</summary>
+    public static void ClearNotices(Draft draft, Invoice invoice)
+    {
+        if (invoice.Case is { HasNotices: true } dunningCase)
+        {
+            draft.Set(draft.Current(invoice) with { Case = dunningCase with { HasNotices = false } });
+            draft.Tell(draft.New(EventTypes.NoticeCleared, invoice));
+        }
+    }
+
+    private static void CreditPaysDebt(Draft draft)
+    {
+        while (CoveredByCredit(draft.File) is { } invoice)
+        {
+            draft.File = draft.File with { Credit = draft.File.Credit - invoice.AmountDue.Minor };
+            draft.Tell(draft.New(EventTypes.CreditApplied, invoice) with { Amount = invoice.AmountDue.Minor });
+            Paid(draft, invoice, null);
+        }
+    }
+
+    private static void Open(Draft draft, Invoice invoice, string code, MethodRef? method)
+    {
+        var dunningCase = new DunningCase
+        {
+            Schedule = draft.Options.Steps,
+            OpenedAt = draft.Now,
+            DayZero = draft.Today,
+            LastStepOn = draft.Today,
+        };
+        invoice = invoice with { Case = dunningCase };
+        draft.Set(invoice);
+        draft.Tell(draft.New(EventTypes.DunningOpened, invoice) with { Step = 0 });
+        invoice = Post(draft, invoice, dunningCase, 0);
+        Mailing.Decide(draft, dunningCase.Schedule.Steps[0].Email, FactsOf(draft, invoice, code, method) with { Step = 0 });
+    }
+
+    private static void Step(Draft draft, Invoice invoice, DunningCase dunningCase, string code, MethodRef? method)
+    {
+        var number = dunningCase.LastStep + 1;
+        var step = dunningCase.Schedule.Steps[number];
+        dunningCase = dunningCase with { LastStep = number, LastStepOn = draft.Today, Exhausted = step.Suspend };
+        if (number == dunningCase.Schedule.LastWarning)
+        {
+            dunningCase = dunningCase with { WarnedOn = draft.Today, WarningLeftOn = null };
+        }
+        invoice = invoice with { Case = dunningCase };
+        draft.Set(invoice);
+        draft.Tell(draft.New(EventTypes.DunningStep, invoice) with { Step = number });
+        invoice = Post(draft, invoice, dunningCase, number);
+        if (step.Suspend)
+        {
+            draft.Tell(draft.New(EventTypes.DunningExhausted, invoice));
+            Suspending.Suspend(draft);
+        }
+        Mailing.Decide(draft, step.Email, FactsOf(draft, invoice, code, method) with { Step = number });
+    }
+
+    private static Invoice Post(Draft draft, Invoice invoice, DunningCase dunningCase, int number)
+    {
+        var step = dunningCase.Schedule.Steps[number];
+        if (step.Notice is null)
+        {
+            return invoice;
+        }
+        invoice = invoice with { Case = dunningCase with { HasNotices = true } };
+        draft.Set(invoice);
+        draft.Tell(draft.New(EventTypes.NoticePosted, invoice) with { Kind = step.Email, Audience = step.Notice });
+        return invoice;
+    }
+
+    private static MailFacts FactsOf(Draft draft, Invoice invoice, string? code, MethodRef? tried)
+    {
+        var method = tried is { } it
+            ? draft.File.Methods.FirstOrDefault(m => m.Ref == it) : draft.File.DefaultMethod;
+        var running = invoice is { State: InvoiceState.Open, Case: { Exhausted: false } } && draft.File.Access == Access.Active
+            ? invoice.Case : null;
+        return new MailFacts
+        {
+            Subscription = invoice.SubscriptionId,
+            Plan = invoice.PlanCode,
+            PeriodStart = invoice.PeriodStart,
+            PeriodEnd = invoice.PeriodEnd,
+            Amount = invoice.AmountDue.Minor,
+            Currency = invoice.AmountDue.Currency.Code,
+            Code = code,
+            NextAttemptOn = running is null ? null : NextStepOn(running) ?? SuspendsOn(running),
+            SuspendsOn = running is null ? null : SuspendsOn(running),
+            PurgeOn = draft.File.PurgeOn,
+            CardBrand = method?.Brand,
+            CardLast4 = method?.Last4,
+            CardExpires = method?.Expires,
+        };
+    }
+}
