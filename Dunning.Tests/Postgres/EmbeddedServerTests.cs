@@ -10,9 +10,9 @@ namespace Dunning.Tests.Postgres;
 /// The private server, with real PostgreSQL programs: how it starts, shares, survives what kills it, and goes.
 /// The folders lie where root's server account may enter, which the repository's may not.
 /// </summary>
-public sealed class EmbeddedServerTests : IDisposable
+public sealed class EmbeddedServerTests(EmbeddedServerTests.MadeFolder made) : IClassFixture<EmbeddedServerTests.MadeFolder>, IDisposable
 {
-    private readonly string _folder = Path.Combine(Path.GetTempPath(), "dt-" + Guid.NewGuid().ToString("N")[..8]);
+    private readonly string _folder = NewFolder();
 
     public void Dispose()
     {
@@ -59,9 +59,8 @@ public sealed class EmbeddedServerTests : IDisposable
     [Fact]
     public async Task Start_restarts_a_leftover_scratch_server_that_would_not_be_durable()
     {
-        await using (var scratch = await StartAsync())
+        await using (var scratch = await StartOnMadeDataAsync())
         {
-            await scratch.CreateDatabaseAsync("book");
             var shared = await Assert.ThrowsAsync<EmbeddedServerException>(
                 () => EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = _folder }));
             Assert.Contains("without flushing", shared.Message, StringComparison.Ordinal);
@@ -76,13 +75,12 @@ public sealed class EmbeddedServerTests : IDisposable
     public async Task Start_recovers_after_the_postmaster_was_killed()
     {
         // Durable: a scratch server may rightly lose what it has just confirmed.
-        await using var first = await EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = _folder });
-        await first.CreateDatabaseAsync("book");
+        await using var first = await StartOnMadeDataAsync(scratch: false);
         await ExecuteAsync(first, "create table t as select 42 as answer");
         var killed = PidOf(first);
         Kill(killed);
 
-        await using var second = await EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = _folder });
+        await using var second = await StartOnMadeDataAsync(scratch: false);
         Assert.NotEqual(killed, PidOf(second));
         Assert.Equal(42, await ScalarAsync(second, "select answer from t"));
     }
@@ -90,9 +88,8 @@ public sealed class EmbeddedServerTests : IDisposable
     [Fact]
     public async Task Start_ignores_a_stale_pid_that_now_belongs_to_an_unrelated_process()
     {
-        await using (var first = await StartAsync())
+        await using (await StartOnMadeDataAsync())
         {
-            await first.CreateDatabaseAsync("book");
         }
 
         // Of the server's own account, since PostgreSQL itself steps over those of others.
@@ -103,7 +100,7 @@ public sealed class EmbeddedServerTests : IDisposable
 
         try
         {
-            await using var second = await StartAsync();
+            await using var second = await StartOnMadeDataAsync();
             Assert.Equal(1, await ScalarAsync(second, "select 1"));
             Assert.False(stranger.HasExited);
         }
@@ -116,7 +113,7 @@ public sealed class EmbeddedServerTests : IDisposable
     [Fact]
     public async Task Start_removes_an_empty_pid_file_and_a_half_made_data_directory()
     {
-        await using (await StartAsync())
+        await using (await StartOnMadeDataAsync())
         {
         }
 
@@ -156,9 +153,8 @@ public sealed class EmbeddedServerTests : IDisposable
     [Fact]
     public async Task Start_adopts_a_server_that_was_left_running()
     {
-        await using (var first = await StartAsync())
+        await using (await StartOnMadeDataAsync())
         {
-            await first.CreateDatabaseAsync("book");
         }
 
         await StartWithoutOwnerAsync();
@@ -176,7 +172,7 @@ public sealed class EmbeddedServerTests : IDisposable
     [Fact]
     public async Task Start_as_root_runs_the_server_as_an_unprivileged_account()
     {
-        await using var server = await StartAsync();
+        await using var server = await StartOnMadeDataAsync();
         if (OperatingSystem.IsLinux())
         {
             var uid = UidOf(PidOf(server));
@@ -208,13 +204,12 @@ public sealed class EmbeddedServerTests : IDisposable
     {
         var inside = Path.Combine(_folder, new string('x', 120), "with a space");
         string socketFolder;
-        await using (var server = await StartAsync(inside))
+        await using (var server = await StartOnMadeDataAsync(inside))
         {
             socketFolder = new NpgsqlConnectionStringBuilder(server.ConnectionString("postgres")).Host!;
-            await server.CreateDatabaseAsync("book");
             Assert.Equal(1, await ScalarAsync(server, "select 1"));
 
-            await using var shared = await StartAsync(inside);
+            await using var shared = await StartOnMadeDataAsync(inside);
             Assert.Equal(PidOf(server), PidOf(shared));
         }
 
@@ -360,8 +355,46 @@ public sealed class EmbeddedServerTests : IDisposable
         }
     }
 
+    private static string NewFolder() => Path.Combine(Path.GetTempPath(), "dt-" + Guid.NewGuid().ToString("N")[..8]);
+
     private Task<EmbeddedServer> StartAsync(string? folder = null, CancellationToken ct = default) =>
         EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = folder ?? _folder, Scratch = true }, ct);
+
+    /// <summary>Starts on data made before, with the database <c>book</c>: initdb is most of the time of a test.</summary>
+    private async Task<EmbeddedServer> StartOnMadeDataAsync(string? folder = null, bool scratch = true)
+    {
+        folder ??= _folder;
+        if (!Directory.Exists(folder) && !OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
+            await RunAsync("cp", "-a", made.Folder, folder);
+        }
+
+        var server = await EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = folder, Scratch = scratch });
+        await server.EnsureDatabaseAsync("book");
+        return server;
+    }
+
+    /// <summary>The folder of a stopped server, to be copied.</summary>
+    public sealed class MadeFolder : IAsyncLifetime
+    {
+        /// <summary>Where it is.</summary>
+        public string Folder { get; } = NewFolder();
+
+        /// <inheritdoc/>
+        public async Task InitializeAsync()
+        {
+            await using var server = await EmbeddedServer.StartAsync(new EmbeddedOptions { Folder = Folder, Scratch = true });
+            await server.CreateDatabaseAsync("book");
+        }
+
+        /// <inheritdoc/>
+        public Task DisposeAsync()
+        {
+            Directory.Delete(Folder, recursive: true);
+            return Task.CompletedTask;
+        }
+    }
 
     /// <summary>Starts the server as a killed Dunning leaves it: running, with nobody holding the lease.</summary>
     private async Task StartWithoutOwnerAsync()
@@ -423,7 +456,7 @@ public sealed class EmbeddedServerTests : IDisposable
     {
         using var process = Process.GetProcessById(pid);
         process.Kill();
-        Assert.True(process.WaitForExit(10_000));
+        Assert.True(SpinWait.SpinUntil(() => !IsRunning(pid), 10_000));
     }
 
     private static async Task ExecuteAsync(EmbeddedServer server, string sql) => await ScalarAsync(server, sql);

@@ -50,33 +50,18 @@ public sealed class EmbeddedServer : IAsyncDisposable
     public static async Task<EmbeddedServer> StartAsync(EmbeddedOptions options, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        if (options is { Scratch: true, Folder: null })
-        {
-            var binaries = await RequireBinariesAsync(options, major: null, ct);
-            var (scratch, scratchLease) = await ScratchFolders.CreateAsync(binaries, options.StartTimeout, ct);
-            return await StartAsync(scratch, scratchLease, isAlone: true, binaries, options, ct);
-        }
-
-        var folder = new ServerFolder(options.Folder ?? EmbeddedOptions.DefaultFolder);
         try
         {
-            await folder.PrepareAsync(ct);
-            using var starting = await FileLease.ExclusiveAsync(folder.LockFile, options.StartTimeout, ct);
-
-            // Asked before we become a user ourselves. Nobody else can in between: that takes the lock.
-            bool isAlone;
-            using (var all = FileLease.TryExclusive(folder.LeaseFile))
-            {
-                isAlone = all is not null;
-            }
-
-            var lease = FileLease.TryShared(folder.LeaseFile)
-                ?? throw new EmbeddedServerException($"'{folder.LeaseFile}' is held by a program that is not Dunning. End it and start again.");
-            return await StartAsync(folder, lease, isAlone, binaries: null, options, ct);
+            return options is { Scratch: true, Folder: null }
+                ? await StartOnOwnScratchAsync(options, ct)
+                : await StartOnSharedFolderAsync(options, ct);
         }
-        catch (UnauthorizedAccessException e)
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            throw folder.ForeignFolder(e);
+            throw new EmbeddedServerException(
+                $"The folder of the embedded PostgreSQL server, '{options.Folder ?? EmbeddedOptions.DefaultFolder}', cannot be used. {e.Message} " +
+                "If another user made it, start Dunning as that user; else make room for it, or name another folder.",
+                e);
         }
     }
 
@@ -163,6 +148,31 @@ public sealed class EmbeddedServer : IAsyncDisposable
         SslMode = SslMode.Disable,
         GssEncryptionMode = GssEncryptionMode.Disable,
     };
+
+    private static async Task<EmbeddedServer> StartOnOwnScratchAsync(EmbeddedOptions options, CancellationToken ct)
+    {
+        var binaries = await RequireBinariesAsync(options, major: null, ct);
+        var (folder, lease) = await ScratchFolders.CreateAsync(binaries, options.StartTimeout, ct);
+        return await StartAsync(folder, lease, isAlone: true, binaries, options, ct);
+    }
+
+    private static async Task<EmbeddedServer> StartOnSharedFolderAsync(EmbeddedOptions options, CancellationToken ct)
+    {
+        var folder = new ServerFolder(options.Folder ?? EmbeddedOptions.DefaultFolder);
+        await folder.PrepareAsync(ct);
+        using var starting = await FileLease.ExclusiveAsync(folder.LockFile, options.StartTimeout, ct);
+
+        // Asked before we become a user ourselves. Nobody else can in between: that takes the lock.
+        bool isAlone;
+        using (var all = FileLease.TryExclusive(folder.LeaseFile))
+        {
+            isAlone = all is not null;
+        }
+
+        var lease = FileLease.TryShared(folder.LeaseFile)
+            ?? throw new EmbeddedServerException($"'{folder.LeaseFile}' is held by a program that is not Dunning. End it and start again.");
+        return await StartAsync(folder, lease, isAlone, binaries: null, options, ct);
+    }
 
     private static async Task<EmbeddedServer> StartAsync(
         ServerFolder folder, FileLease lease, bool isAlone, PostgresBinaries? binaries, EmbeddedOptions options, CancellationToken ct)

@@ -18,9 +18,12 @@ internal enum ShutdownMode
 internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binaries)
 {
     private const int StartAttemptsMax = 3;
-    private const int StopSecondsMax = 300;
     private const int PingSecondsMax = 5;
 
+    /// <summary>Long enough for a checkpoint of all its memory onto a slow disk.</summary>
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromMinutes(5);
+
+    private static readonly TimeSpan StopPollInterval = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(250);
 
     /// <summary>The server that already runs here, once it answers; null when none does.</summary>
@@ -54,8 +57,9 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
         var fresh = await folder.CreateInitFolderAsync(ct);
         List<string> arguments =
         [
-            "-D", fresh, "-U", ServerFolder.Role, "--encoding=UTF8", "--locale=C",
+            "-D", fresh, "-U", ServerFolder.Role, "--encoding=UTF8",
             // One order of text on every machine and after every update of the system's C library.
+            "--locale=C",
             loopbackTcp ? "--auth=scram-sha-256" : "--auth=trust",
         ];
         if (loopbackTcp)
@@ -71,6 +75,8 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
         var answer = await Tool.RunAsync(binaries.InitDb, arguments, folder.UserName, fresh, capture: true, ct);
         if (!answer.Succeeded)
         {
+            // Ctrl-C on a terminal reaches initdb as well as us.
+            ct.ThrowIfCancellationRequested();
             throw new EmbeddedServerException($"initdb could not make a database in '{fresh}':\n{answer.Output}");
         }
 
@@ -89,22 +95,13 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
             await folder.WriteConfigAsync(endpoint, scratch, ct);
             folder.RotateLog();
 
-            var answer = await Tool.RunAsync(
-                binaries.PgCtl,
-                [
-                    "start", "-D", folder.Data, "-l", folder.ServerLog, "-s", "-w",
-                    "-t", Math.Max(1, (int)timeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
-                    "-o", $"-c \"config_file={folder.ConfigFile}\"",
-                ],
-                folder.UserName,
-                folder.Data,
-                // On Windows the server would inherit our pipes; elsewhere pg_ctl gives it the log instead.
-                capture: !OperatingSystem.IsWindows(),
-                ct);
+            var answer = await RunStartAsync(timeout, ct);
             if (answer.Succeeded && await FindRunningAsync(timeout, ct) is { } started)
             {
                 return started;
             }
+
+            ct.ThrowIfCancellationRequested();
 
             // A server that lost a race for its port, or that was started by a process killed meanwhile, is worth another
             // try. The children of a killed postmaster hold its memory until they notice: they get as long as we have.
@@ -113,7 +110,7 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
             {
                 throw new EmbeddedServerException(
                     $"The PostgreSQL {binaries.Major} server in '{folder.Root}' did not start. {answer.Output}\nIts log ends with:\n{folder.LogTail()}\n" +
-                    $"Mend what it names (your own settings are in '{Path.Combine(folder.Root, "local.conf")}') and start again.");
+                    $"Mend what it names (your own settings are in '{folder.LocalConfigFile}') and start again.");
             }
 
             await Task.Delay(RetryDelay, ct);
@@ -127,33 +124,67 @@ internal sealed class ServerControl(ServerFolder folder, PostgresBinaries binari
     /// <summary>Stops the server if it runs, and returns when its process has ended.</summary>
     public async Task StopAsync(ShutdownMode mode, CancellationToken ct)
     {
-        // Twice: a second Ctrl-C on the terminal ends pg_ctl while it waits, but not the server.
-        var output = "";
-        for (var attempt = 0; attempt < 2; attempt++)
+        if (Postmaster.Read(folder.Data) is not { } postmaster)
         {
-            if (!await IsAliveAsync(ct))
-            {
-                return;
-            }
-
-            var answer = await Tool.RunAsync(
-                binaries.PgCtl,
-                [
-                    "stop", "-D", folder.Data, "-s", "-w", "-t", StopSecondsMax.ToString(CultureInfo.InvariantCulture),
-                    "-m", mode is ShutdownMode.Fast ? "fast" : "immediate",
-                ],
-                folder.UserName,
-                folder.Data,
-                capture: true,
-                ct);
-            output = answer.Output;
+            return;
         }
 
-        if (await IsAliveAsync(ct))
+        // pg_ctl only sends the signal and we do the waiting: an impatient second Ctrl-C would end a pg_ctl that waits.
+        var answer = new Tool.Result(0, "");
+        var waited = Stopwatch.StartNew();
+        for (var isAsked = false; await postmaster.IsAliveAsync(folder.Data, ct); await Task.Delay(StopPollInterval, ct))
         {
-            throw new EmbeddedServerException(
-                $"The PostgreSQL server in '{folder.Root}' did not stop. {output}\nIts log ends with:\n{folder.LogTail()}\n" +
-                $"Its data is safe. Stop it with: {binaries.PgCtl} stop -D '{folder.Data}' -m immediate");
+            if (waited.Elapsed > StopTimeout)
+            {
+                throw new EmbeddedServerException(
+                    $"The PostgreSQL server in '{folder.Root}' did not stop. {answer.Output}\nIts log ends with:\n{folder.LogTail()}\n" +
+                    $"Its data is safe. Stop it with: {binaries.PgCtl} stop -D '{folder.Data}' -m immediate");
+            }
+
+            if (!isAsked)
+            {
+                answer = await Tool.RunAsync(
+                    binaries.PgCtl,
+                    ["stop", "-D", folder.Data, "-s", "-W", "-m", mode is ShutdownMode.Fast ? "fast" : "immediate"],
+                    folder.UserName,
+                    folder.Data,
+                    capture: true,
+                    ct);
+                isAsked = answer.Succeeded;
+            }
+        }
+    }
+
+    private async Task<Tool.Result> RunStartAsync(TimeSpan timeout, CancellationToken ct)
+    {
+        var starting = Tool.RunAsync(
+            binaries.PgCtl,
+            [
+                "start", "-D", folder.Data, "-l", folder.ServerLog, "-s", "-w",
+                "-t", Math.Max(1, (int)timeout.TotalSeconds).ToString(CultureInfo.InvariantCulture),
+                "-o", $"-c \"config_file={folder.ConfigFile}\"",
+            ],
+            folder.UserName,
+            folder.Data,
+            // On Windows the server would inherit our pipes; elsewhere pg_ctl gives it the log instead.
+            capture: !OperatingSystem.IsWindows(),
+            CancellationToken.None);
+        try
+        {
+            return await starting.WaitAsync(ct);
+        }
+        catch (OperationCanceledException)
+        {
+            // Killing pg_ctl could leave behind a server that is just being born, which nobody would find to stop.
+            // So that is waited for, and the server stopped, which ends pg_ctl.
+            while (!starting.IsCompleted)
+            {
+                await StopAsync(ShutdownMode.Fast, CancellationToken.None);
+                await Task.WhenAny(starting, Task.Delay(StopPollInterval, CancellationToken.None));
+            }
+
+            await starting;
+            throw;
         }
     }
 

@@ -88,6 +88,8 @@ internal sealed class ServerFolder
 
     public string ConfigFile => Path.Combine(Root, "postgresql.conf");
 
+    public string LocalConfigFile => Path.Combine(Root, "local.conf");
+
     private string HbaFile => Path.Combine(Root, "pg_hba.conf");
 
     private string EndpointFile => Path.Combine(Root, "endpoint");
@@ -120,16 +122,7 @@ internal sealed class ServerFolder
 
         var user = ServerUser.Choose();
         CreateFolder(Root, user is null ? OwnerOnly : OthersMayPass);
-        if (user is not null && Directory.Exists(Data))
-        {
-            user = await OwnerOfDataAsync(user, ct);
-        }
-
-        _user = user;
-        if (user is null && !OperatingSystem.IsWindows() && Directory.Exists(Data))
-        {
-            RequireOwnData();
-        }
+        _user = user is not null && Directory.Exists(Data) ? await OwnerOfDataAsync(user, ct) : user;
     }
 
     /// <summary>Makes what the server needs besides its data. To be called before it is started, under the lock.</summary>
@@ -306,7 +299,10 @@ internal sealed class ServerFolder
                 synchronous_commit = on
 
                 """;
-        config += "include_if_exists 'local.conf'\n";
+        if (File.Exists(LocalConfigFile))
+        {
+            config += "include 'local.conf'\n";
+        }
 
         // On a socket the private folder is the guard: only this account and root can reach it.
         var hba = isTcp
@@ -464,20 +460,6 @@ internal sealed class ServerFolder
             : owner;
     }
 
-    private void RequireOwnData()
-    {
-        try
-        {
-            _ = DataMajor();
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw ForeignFolder(e);
-        }
-    }
-
-    public EmbeddedServerException ForeignFolder(Exception cause) => new(
-        $"'{Root}' cannot be used: {cause.Message} It was probably made by another user: start Dunning as that user, or name another folder.", cause);
 }
 
 /// <summary>Where a server listens: a folder with its socket, or loopback with a password.</summary>
