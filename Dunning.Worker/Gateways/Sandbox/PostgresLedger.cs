@@ -160,7 +160,7 @@ public sealed partial class PostgresLedger : ISandboxLedger, IAsyncDisposable
                 return answers;
             }
         }
-        throw new SandboxUnavailableException("other processes have kept taking the keys of one group of calls");
+        throw Unavailable(new InvalidOperationException("other processes have kept taking the keys of one group of calls"), group.Count);
     }
 
     private async Task<T> AloneAsync<T>(Func<NpgsqlConnection, Task<T>> run, CancellationToken ct)
