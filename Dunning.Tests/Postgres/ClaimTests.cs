@@ -257,6 +257,7 @@ public sealed class ClaimTests
                 """));
             await using var connection = await rig.Source.OpenConnectionAsync();
             await using var transaction = await connection.BeginTransactionAsync();
+            await connection.ExecuteAsync(Files.OnlyProbes, transaction: transaction);
             var json = await connection.ExecuteScalarAsync<string>(
                 "explain (analyze, buffers, format json) " + (anyPass ? PostgresBook.LockAnyPass : PostgresBook.LockOnePass),
                 new { pass = "renew", now = Rig.Now.ToDateTimeUtc(), limit = 100, paused = Array.Empty<string>() }, transaction);

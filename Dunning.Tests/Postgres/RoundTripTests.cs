@@ -17,7 +17,8 @@ public sealed class RoundTripTests
     {
         await using var rig = await Rig.NewAsync();
         await rig.ImportAsync((Samples.Account("a"), Samples.DueToRenew(Rig.Now)));
-        var saved = await rig.Book.ClaimAsync(PassKind.Renew, Rig.Now, 10, f => Samples.Decide(f, Rig.Now, default, Everything), default);
+        var saved = await rig.Book.ClaimAsync(PassKind.Renew, Rig.Now, 10, f => Samples.Decide(f, Rig.Now, default, Everything,
+            new BookEvent(Rig.Now, "a", EventTypes.AccountPurged)), default);
         Assert.Empty(saved.Faults);
 
         var read = await rig.ReadAsync("a");
@@ -103,6 +104,7 @@ public sealed class RoundTripTests
         var later = Rig.Now + Duration.FromHours(1);
         var invoice = Samples.Invoice(f, new LocalDate(2026, 2, 1), Rig.Now) with
         {
+            TaxTreatment = TaxTreatment.EuConsumer,
             CreditApplied = new Money(99, f.Currency),
             AmountDue = new Money(1700, f.Currency),
             ReconciledAt = later,

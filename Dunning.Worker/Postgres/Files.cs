@@ -15,6 +15,12 @@ internal sealed record ReadFiles(IReadOnlyList<ReadFile> Files, IReadOnlyList<(s
 /// <summary>Reads the files of locked accounts, in one round trip. Each statement is an index probe by account and reads only what is still open.</summary>
 internal static class Files
 {
+    /// <summary>
+    /// At the head of a transaction of the loop: every statement in it is meant as index probes for a batch of accounts, so the planner is not to
+    /// weigh that against reading whole tables, by statistics that may be of yesterday.
+    /// </summary>
+    internal const string OnlyProbes = "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off;\n";
+
     internal const string Sql =
         """
         select id, name, legal_name, country, time_zone, currency, locale, line1, line2, postal_code, city, vat_number, gateway_customer,

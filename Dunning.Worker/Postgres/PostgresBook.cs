@@ -166,7 +166,7 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
     private async Task<string[]> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
     {
         await using var both = await connection.QueryMultipleAsync(
-            new CommandDefinition(locking.Sql + ";\n" + Mark, locking.Parameters, transaction, cancellationToken: ct));
+            new CommandDefinition(Files.OnlyProbes + locking.Sql + ";\n" + Mark, locking.Parameters, transaction, cancellationToken: ct));
         var ids = (await both.ReadAsync<string>()).Distinct(StringComparer.Ordinal).ToArray();
         var marks = (await both.ReadAsync<(string Key, string Value)>()).ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal);
         if (marks.GetValueOrDefault(PostgresSettings.Rules) is { } known && known != rules)

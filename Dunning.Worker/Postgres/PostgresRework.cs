@@ -57,7 +57,7 @@ public sealed class PostgresRework(NpgsqlDataSource source)
             await using var connection = await source.OpenConnectionAsync(ct);
             await using var transaction = await connection.BeginTransactionAsync(ct);
             var ids = (await connection.QueryAsync<string>(new CommandDefinition(
-                "select id from dunning.account where id > @after order by id limit @batch for no key update",
+                Files.OnlyProbes + "select id from dunning.account where id > @after order by id limit @batch for no key update",
                 new { after, batch },
                 transaction,
                 cancellationToken: ct))).ToArray();

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dunning.Model;
 
 namespace Dunning.Postgres;
@@ -41,5 +42,6 @@ public sealed record SellerIdentity(
         JsonSerializer.Deserialize<SellerIdentity>(json, Options) ?? throw new FormatException("no seller in it");
 
     /// <summary>Names this identity in the database.</summary>
+    [JsonIgnore]
     public string Fingerprint => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(ToJson())))[..16];
 }
