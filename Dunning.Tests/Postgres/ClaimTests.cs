@@ -260,7 +260,7 @@ public sealed class ClaimTests
             await connection.ExecuteAsync(Files.OnlyProbes, transaction: transaction);
             var json = await connection.ExecuteScalarAsync<string>(
                 "explain (analyze, buffers, format json) " + (anyPass ? PostgresBook.LockAnyPass : PostgresBook.LockOnePass),
-                new { pass = "renew", now = Rig.Now.ToDateTimeUtc(), limit = 100, paused = Array.Empty<string>() }, transaction);
+                new { pass = "renew", passes = new[] { "dun", "end_access", "mail", "purge", "reconcile", "remind", "renew" }, now = Rig.Now.ToDateTimeUtc(), limit = 100, paused = Array.Empty<string>() }, transaction);
             var plan = JsonDocument.Parse(json!).RootElement[0].GetProperty("Plan");
             Assert.DoesNotContain("Seq Scan", json, StringComparison.Ordinal);
             Assert.Equal(100, plan.GetProperty("Actual Rows").GetDouble());

@@ -12,7 +12,7 @@ public sealed class MigratorTests
     [Fact]
     public async Task Twice_is_as_once()
     {
-        await using var source = PostgresSource.Create(await Databases.NewAsync());
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         var migrator = new Migrator(source, TimeProvider.System);
 
         Assert.Equal(Enumerable.Range(1, migrator.Latest), await migrator.MigrateAsync(default));
@@ -26,7 +26,7 @@ public sealed class MigratorTests
     [Fact]
     public async Task Servers_that_start_together_apply_each_file_once()
     {
-        await using var source = PostgresSource.Create(await Databases.NewAsync());
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         var (running, most) = (0, 0);
 
         var applied = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Task.Run(() => new Migrator(source, TimeProvider.System).MigrateAsync(default, async ct =>
@@ -43,7 +43,7 @@ public sealed class MigratorTests
     [Fact]
     public async Task An_applied_file_with_another_content_is_refused()
     {
-        await using var source = PostgresSource.Create(await Databases.NewAsync());
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Second]).MigrateAsync(default);
         var edited = Migration.Read("V002__more.sql", "-- oldest-program: 1\ncreate table dunning.more (id bigint);\n");
 
@@ -60,7 +60,7 @@ public sealed class MigratorTests
     [Fact]
     public async Task A_file_that_fails_leaves_nothing()
     {
-        await using var source = PostgresSource.Create(await Databases.NewAsync());
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         var broken = Migration.Read("V002__more.sql", "-- oldest-program: 1\ncreate table dunning.more (id int);\nselect 1 / 0;\n");
 
         await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), broken]).MigrateAsync(default));
@@ -75,7 +75,7 @@ public sealed class MigratorTests
     [InlineData(2, false)]
     public async Task A_newer_database_is_refused_only_by_programs_that_it_does_not_work_with(int oldestProgram, bool isFine)
     {
-        await using var source = PostgresSource.Create(await Databases.NewAsync());
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         var newer = Migration.Read("V002__more.sql", FormattableString.Invariant($"-- oldest-program: {oldestProgram}\nselect 1;\n"));
         await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded().Take(1), newer]).MigrateAsync(default);
         var older = new Migrator(source, TimeProvider.System, [.. Migrator.Embedded().Take(1)]);
@@ -95,7 +95,7 @@ public sealed class MigratorTests
     [Fact]
     public async Task A_database_without_a_schema_or_behind_is_told_to_migrate()
     {
-        await using var source = PostgresSource.Create(await Databases.NewAsync());
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         Assert.Contains("migrate", (await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System).CheckAsync(default))).Message, StringComparison.Ordinal);
         await new Migrator(source, TimeProvider.System).MigrateAsync(default);
         await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Second]).CheckAsync(default));

@@ -32,7 +32,7 @@ public sealed class Rig : IAsyncDisposable
 
     public static async Task<Rig> NewAsync()
     {
-        var source = PostgresSource.Create(await Databases.NewAsync());
+        var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         await new Migrator(source, TimeProvider.System).MigrateAsync(default);
         await new PostgresRework(source).EnsureAsync(Rules, _ => default, default);
         return new Rig(source);
