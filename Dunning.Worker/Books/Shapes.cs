@@ -98,6 +98,7 @@ internal static class Shapes
     // Letters, their marks and digits of any script; surrogates stand for letters beyond the first plane.
     private static bool IsWordChar(char c) => char.GetUnicodeCategory(c)
         is UnicodeCategory.LowercaseLetter or UnicodeCategory.UppercaseLetter or UnicodeCategory.OtherLetter
-        or UnicodeCategory.ModifierLetter or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.DecimalDigitNumber
+        or UnicodeCategory.ModifierLetter or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+        or UnicodeCategory.DecimalDigitNumber
         or UnicodeCategory.Surrogate;
 }
