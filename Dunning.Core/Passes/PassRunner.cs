@@ -97,12 +97,12 @@ public sealed class PassRunner
         private async Task ClaimAllAsync(CancellationToken ct)
         {
             var until = runner.Now() + runner._limits.Budget;
-            var isLastLook = false;
             // Twice the concurrency: enough to keep the gateway busy while answers are saved, and no more leases than that.
             var ahead = Math.Max(runner._limits.BatchSize, runner._limits.Concurrency * 2);
             while (!ct.IsCancellationRequested && !_refusedForAll)
             {
-                var room = ahead - Volatile.Read(ref _underWay);
+                var underWay = Volatile.Read(ref _underWay);
+                var room = ahead - underWay;
                 if (room < Math.Min(runner._limits.BatchSize, runner._limits.Concurrency))
                 {
                     await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
@@ -121,20 +121,17 @@ public sealed class PassRunner
                 _report.AddAccounts(batch.Decisions.Count);
                 if (batch.Decisions.Count > 0 || batch.Faults.Count > 0)
                 {
-                    isLastLook = false;
                     continue;
                 }
-                if (Volatile.Read(ref _underWay) > 0)
-                {
-                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-                    continue;
-                }
-                if (isLastLook)
+                if (underWay == 0)
                 {
                     return;
                 }
-                // Nothing is due and nothing under way; an answer saved just now may have made something due: one more look.
-                isLastLook = true;
+                // An answer saved meanwhile may have made something due: one more look when there is none under way.
+                if (Volatile.Read(ref _underWay) > 0)
+                {
+                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                }
             }
         }
 

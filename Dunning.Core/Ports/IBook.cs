@@ -19,6 +19,9 @@ public interface IBook
     /// </summary>
     Task<BatchResult> ClaimAsync(PassKind pass, Instant now, int limit, Decide decide, CancellationToken ct);
 
+    /// <summary>The earliest instant at which any pass is due for any account; null: never, as things stand.</summary>
+    Task<Instant?> NextDueAsync(CancellationToken ct);
+
     /// <summary>
     /// Decides on an answer for each of these accounts, waiting for their locks: an answer must not be lost. Charges named by key are in the
     /// files even when their outcome is known already.

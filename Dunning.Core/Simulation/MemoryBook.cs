@@ -78,6 +78,15 @@ public sealed class MemoryBook : IBook
     }
 
     /// <inheritdoc/>
+    public Task<Instant?> NextDueAsync(CancellationToken ct)
+    {
+        lock (_lock)
+        {
+            return Task.FromResult(_due.Count == 0 ? (Instant?)null : _due.Min.At);
+        }
+    }
+
+    /// <inheritdoc/>
     public Task<BatchResult> AnswerAsync(IReadOnlyList<AnswerFor> answers, CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();

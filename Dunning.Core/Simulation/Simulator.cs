@@ -51,6 +51,7 @@ public sealed class Simulator
     public async Task<IReadOnlyList<BookEvent>> RunAsync(IReadOnlyList<AccountAction> actions, CancellationToken ct)
     {
         var nextAction = 0;
+        var nextDue = await _book.NextDueAsync(ct).ConfigureAwait(false);
         for (var now = _span.From; now <= _span.To; now += _span.Tick)
         {
             ct.ThrowIfCancellationRequested();
@@ -76,8 +77,13 @@ public sealed class Simulator
                     Collect(decision);
                 }
             }
-            var report = await _runner.RunAsync(PassKind.All, ct).ConfigureAwait(false);
-            ThrowIfFaulty(report.Faults);
+            // Most ticks have nothing to do, and a pass over nothing does nothing.
+            if (nextAction > first || nextDue <= now)
+            {
+                var report = await _runner.RunAsync(PassKind.All, ct).ConfigureAwait(false);
+                ThrowIfFaulty(report.Faults);
+                nextDue = await _book.NextDueAsync(ct).ConfigureAwait(false);
+            }
             if (OnTick is { } onTick)
             {
                 await onTick(now, _events[before..], ct).ConfigureAwait(false);

@@ -34,8 +34,8 @@ internal sealed class Changes
     public Dictionary<string, string> Schedules { get; } = new(StringComparer.Ordinal);
     public List<Of<Charge>> ChargesChanged { get; } = [];
     public List<Of<Charge>> ChargesNew { get; } = [];
-    public List<(AccountFile Account, Mail Mail, Recipient Recipient)> Sent { get; } = [];
-    public List<(AccountFile Account, Mail Mail, Recipient Recipient)> Delivered { get; } = [];
+    public List<(AccountFile Account, Model.Mail Mail, Recipient Recipient)> Sent { get; } = [];
+    public List<(AccountFile Account, Model.Mail Mail, Recipient Recipient)> Delivered { get; } = [];
     public List<Numbered> Events { get; } = [];
     public List<Numbered> NoticesPosted { get; } = [];
     public List<Numbered> NoticesCleared { get; } = [];
@@ -160,7 +160,7 @@ internal sealed class Changes
         }
     }
 
-    private void CompareRecipients(AccountFile account, Mail before, Mail after) =>
+    private void CompareRecipients(AccountFile account, Model.Mail before, Model.Mail after) =>
         Compare(before.Recipients, after.Recipients, r => r.Contact, (a, b) => a == b,
             r => Sent.Add((account, after, r)), (_, r) => Delivered.Add((account, after, r)), null);
 
@@ -233,11 +233,11 @@ internal sealed class Changes
 public static class MailKey
 {
     /// <summary><c>template:account:subject:ISO date:mail number:contact number</c>.</summary>
-    public static string Of(string account, Mail mail, int contact) => string.Create(
+    public static string Of(string account, Model.Mail mail, int contact) => string.Create(
         CultureInfo.InvariantCulture,
         $"{mail.Template}:{account}:{mail.Facts.Subscription}:{LocalDatePattern.Iso.Format(DateOf(mail))}:{mail.Number}:{contact}");
 
     // What the mail is about, so that the same mail decided again has the same key; else the day of the decision.
-    private static LocalDate DateOf(Mail mail) =>
+    private static LocalDate DateOf(Model.Mail mail) =>
         mail.Facts.Date ?? mail.Facts.PeriodStart ?? mail.Facts.PurgeOn ?? mail.DecidedAt.InUtc().Date;
 }

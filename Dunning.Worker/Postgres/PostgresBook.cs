@@ -51,6 +51,11 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         for no key update of a skip locked
         """;
 
+    // One probe at the head of the index for each pass.
+    private static readonly string NextDue =
+        $"select min(at) from ({string.Join(" union all ", Texts.Pass.Values.Select(p =>
+            $"(select at from dunning.due where pass = '{Texts.Pass[p]}' order by at limit 1)"))}) d";
+
     private const string LockThese = "select id from dunning.account where id = any(@ids) order by id for no key update";
 
     private const string LockTheseUnlessBusy = "select id from dunning.account where id = any(@ids) order by id for no key update skip locked";
@@ -87,6 +92,13 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
                 return outcome.Result;
             }
         }
+    }
+
+    /// <inheritdoc/>
+    public async Task<Instant?> NextDueAsync(CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition(NextDue, cancellationToken: ct))).Instant();
     }
 
     /// <inheritdoc/>

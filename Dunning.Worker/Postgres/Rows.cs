@@ -182,11 +182,11 @@ internal sealed record OutboxRow(
     string AccountId, int MailNumber, int Contact, string Template, DateTime DecidedAt, string Facts, string? Email, string? Name, string Locale,
     string State, int Tries, DateTime? NextTryAt, DateTime? SettledAt)
 {
-    public static Mail ToMail(IEnumerable<OutboxRow> rows)
+    public static Model.Mail ToMail(IEnumerable<OutboxRow> rows)
     {
         var recipients = rows.ToList();
         var first = recipients[0];
-        return new Mail
+        return new Model.Mail
         {
             Number = first.MailNumber,
             Template = first.Template,

@@ -318,8 +318,8 @@ internal static class Save
         .Text("code", r => r.Thing.Code)
         .Flag("refund_due", r => r.Thing.RefundDue);
 
-    private static NpgsqlBatchCommand? Sent(List<(AccountFile Account, Mail Mail, Recipient Recipient)> rows) => rows.Count == 0 ? null :
-        new RowSet<(AccountFile Account, Mail Mail, Recipient Recipient)>(rows)
+    private static NpgsqlBatchCommand? Sent(List<(AccountFile Account, Model.Mail Mail, Recipient Recipient)> rows) => rows.Count == 0 ? null :
+        new RowSet<(AccountFile Account, Model.Mail Mail, Recipient Recipient)>(rows)
         .Text("account_id", r => r.Account.Id)
         .Int("mail_number", r => r.Mail.Number)
         .Int("contact", r => r.Recipient.Contact)
@@ -341,8 +341,8 @@ internal static class Save
             select * from {rows}
             """);
 
-    private static NpgsqlBatchCommand? Delivered(List<(AccountFile Account, Mail Mail, Recipient Recipient)> rows) => rows.Count == 0 ? null :
-        new RowSet<(AccountFile Account, Mail Mail, Recipient Recipient)>(rows)
+    private static NpgsqlBatchCommand? Delivered(List<(AccountFile Account, Model.Mail Mail, Recipient Recipient)> rows) => rows.Count == 0 ? null :
+        new RowSet<(AccountFile Account, Model.Mail Mail, Recipient Recipient)>(rows)
         .Text("account_id", r => r.Account.Id)
         .Int("mail_number", r => r.Mail.Number)
         .Int("contact", r => r.Recipient.Contact)
@@ -428,7 +428,7 @@ internal static class Save
         {
             return null;
         }
-        var (zone, fingerprint) = (LocalClock.Zone(seller.TimeZone), seller.Fingerprint);
+        var (zone, fingerprint) = (ZoneData.Current[seller.TimeZone], seller.Fingerprint);
         return new RowSet<(Passes.Decision Decision, Invoice Invoice)>(rows)
             .Text("series", _ => seller.InvoiceSeries)
             .Date("issued_on", r => LocalClock.LocalDateOf(r.Decision.Now, zone))
@@ -478,7 +478,7 @@ internal static class Save
         {
             return null;
         }
-        var (zone, fingerprint) = (LocalClock.Zone(seller.TimeZone), seller.Fingerprint);
+        var (zone, fingerprint) = (ZoneData.Current[seller.TimeZone], seller.Fingerprint);
         return new RowSet<(Passes.Decision Decision, Invoice Invoice)>(rows)
             .Text("series", _ => seller.CreditNoteSeries)
             .Date("issued_on", r => LocalClock.LocalDateOf(r.Decision.Now, zone))
