@@ -10,6 +10,8 @@ using Npgsql;
 
 namespace Dunning.Tests.Postgres;
 
+using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before what is imported outside
+
 /// <summary>A migrated database of its own, with a book on it.</summary>
 public sealed class Rig : IAsyncDisposable
 {

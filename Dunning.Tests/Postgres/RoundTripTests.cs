@@ -10,6 +10,8 @@ using Xunit;
 
 namespace Dunning.Tests.Postgres;
 
+using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before what is imported outside
+
 public sealed class RoundTripTests
 {
     [Fact]

@@ -8,6 +8,8 @@ using NodaTime.Text;
 
 namespace Dunning.Postgres;
 
+using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before what is imported outside
+
 /// <summary>Something of an account.</summary>
 internal readonly record struct Of<T>(AccountFile Account, T Thing);
 

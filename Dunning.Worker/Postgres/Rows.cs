@@ -7,6 +7,8 @@ using NodaTime.Text;
 
 namespace Dunning.Postgres;
 
+using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before what is imported outside
+
 // Rows as they are read: the columns' names, order and types, so that Dapper fails on any mismatch.
 
 internal sealed record AccountRow(

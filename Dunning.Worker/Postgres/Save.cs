@@ -6,6 +6,8 @@ using Npgsql;
 
 namespace Dunning.Postgres;
 
+using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before what is imported outside
+
 /// <summary>
 /// Writes changes in one round trip, a statement for each kind of row. Numbers of invoices and credit notes are taken last: their series rows
 /// are what concurrent batches wait for, and only until the commit that follows.

@@ -1,0 +1,31 @@
+using Dunning.Ports;
+
+namespace Dunning.Mail;
+
+/// <summary>
+/// A way out for messages. It never throws for what a network, a disk or a mail server does: that is a verdict. It keeps nothing of its own
+/// and tries nothing twice: the Mail pass owns the retries.
+/// </summary>
+public interface IMailTransport : IAsyncDisposable
+{
+    /// <summary>
+    /// Hands one message over. The token is heeded until the hand-over begins; from then on the transport's own timeout bounds it,
+    /// because a message broken off halfway may have been taken all the same, and would go out again.
+    /// </summary>
+    Task<Delivery> SendAsync(OutgoingMessage message, CancellationToken ct);
+}
+
+/// <summary>What became of one message.</summary>
+/// <param name="Verdict">What the mail server said.</param>
+/// <param name="Detail">For operators, without addresses and without the server's own words, which often repeat them.</param>
+public readonly record struct Delivery(DeliveryVerdict Verdict, string? Detail)
+{
+    /// <summary>Taken.</summary>
+    public static Delivery Accepted { get; } = new(DeliveryVerdict.Accepted, null);
+
+    /// <summary>Not now.</summary>
+    public static Delivery Deferred(string detail) => new(DeliveryVerdict.Deferred, detail);
+
+    /// <summary>Never.</summary>
+    public static Delivery Rejected(string detail) => new(DeliveryVerdict.Rejected, detail);
+}

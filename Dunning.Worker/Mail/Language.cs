@@ -1,0 +1,196 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+using Dunning.Model;
+using Dunning.Time;
+using NodaTime;
+
+namespace Dunning.Mail;
+
+/// <summary>
+/// How one language writes dates and amounts, and its words for codes: read from the <c>language.txt</c> of its folder, not from the
+/// machine's culture data, so that a mail reads the same wherever it is rendered.
+/// </summary>
+public sealed partial class Language
+{
+    private static readonly ImmutableArray<string> s_needed =
+    [
+        "months", "date", "month", "time", "period", "period.day", "period.open", "decimal", "group", "amount.symbol", "amount.code",
+        "card.full", "card.number", "nobreak.before", "nobreak.after",
+        .. DeclineWords.Keys.Select(k => "reason." + k), .. MailActs.Keys.Select(k => "act." + k),
+    ];
+
+    // Brands as gateways name them, and as their owners write them; the same in every language that has no word of its own.
+    private static readonly FrozenDictionary<string, string> s_brands = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase)
+    {
+        ["visa"] = "Visa",
+        ["mastercard"] = "Mastercard",
+        ["amex"] = "American Express",
+        ["american_express"] = "American Express",
+        ["diners"] = "Diners Club",
+        ["discover"] = "Discover",
+        ["jcb"] = "JCB",
+        ["unionpay"] = "UnionPay",
+    }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+
+    private readonly FrozenDictionary<string, string> _words;
+    private readonly ImmutableArray<string> _months;
+
+    private Language(string code, FrozenDictionary<string, string> words, ImmutableArray<string> months)
+    {
+        Code = code;
+        _words = words;
+        _months = months;
+    }
+
+    /// <summary>Such as <c>fr</c>.</summary>
+    public string Code { get; }
+
+    /// <summary>Reads a <c>language.txt</c>: lines <c>key = value</c>, comments after <c>#</c>. Returns the language or every fault.</summary>
+    public static (Language? Language, ImmutableArray<string> Faults) Read(string code, string text)
+    {
+        var faults = ImmutableArray.CreateBuilder<string>();
+        var words = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var line in text.ReplaceLineEndings("\n").Split('\n').Where(l => l.Trim().Length > 0 && l[0] != '#'))
+        {
+            var (key, equals) = (line.Split('=')[0].Trim(), line.IndexOf('=', StringComparison.Ordinal));
+            if (equals < 0 || !words.TryAdd(key, Unescape(line[(equals + 1)..].Trim(' '))))
+            {
+                faults.Add($"{code}/language.txt: '{line}' is no new 'key = value'");
+            }
+        }
+        faults.AddRange(s_needed.Where(k => !words.ContainsKey(k)).Select(k => $"{code}/language.txt: {k} is missing"));
+        faults.AddRange(words.Keys.Where(k => !s_needed.Contains(k, StringComparer.Ordinal) && !OptionalKey().IsMatch(k))
+            .Select(k => $"{code}/language.txt: {k} is unknown"));
+        var months = words.GetValueOrDefault("months", "").Split(' ').ToImmutableArray();
+        if (months.Length != 12 && words.ContainsKey("months"))
+        {
+            faults.Add($"{code}/language.txt: months must be twelve names");
+        }
+        if (faults.Count > 0)
+        {
+            return (null, faults.ToImmutable());
+        }
+        var language = new Language(code, words.ToFrozenDictionary(StringComparer.Ordinal), months);
+        try
+        {
+            language.WriteOneOfEach();
+        }
+        catch (InvalidOperationException e)
+        {
+            return (null, [e.Message]);
+        }
+        return (language, []);
+    }
+
+    /// <summary>Such as <c>3 March 2026</c>, <c>1er mars 2026</c>.</summary>
+    public string Date(LocalDate date) => Fill("date",
+        ("day", _words.GetValueOrDefault("day." + Number(date.Day), Number(date.Day))),
+        ("month", _months[date.Month - 1]), ("year", Number(date.Year)));
+
+    /// <summary>Such as <c>March 2026</c>.</summary>
+    public string Month(YearMonth month) => Fill("month", ("month", _months[month.Month - 1]), ("year", Number(month.Year)));
+
+    /// <summary>An instant in that zone, which is named: who reads may be elsewhere.</summary>
+    public string Time(Instant instant, string zone)
+    {
+        var local = instant.InZone(ZoneData.Current[zone]).LocalDateTime;
+        return Fill("time", ("date", Date(local.Date)),
+            ("clock", local.ToString("HH:mm", CultureInfo.InvariantCulture)), ("zone", zone));
+    }
+
+    /// <summary>From the first to the last day; <paramref name="end"/> is exclusive, as in the model, and people don't count that way.</summary>
+    public string Days(LocalDate start, LocalDate? end)
+    {
+        var last = end?.PlusDays(-1);
+        var key = last is null ? "period.open" : last <= start ? "period.day" : "period";
+        return Fill(key, ("from", Date(start)), ("to", last is { } day ? Date(day) : ""));
+    }
+
+    /// <summary>Such as <c>€1,014.99</c>, <c>14,99 €</c>, <c>¥7,900</c>, <c>16,745 KWD</c>: as many decimals as the currency has.</summary>
+    public string Amount(long minor, Currency currency)
+    {
+        var digits = Int128.Abs(minor).ToString(CultureInfo.InvariantCulture).PadLeft(currency.Digits + 1, '0');
+        var whole = digits[..^currency.Digits];
+        var number = new StringBuilder();
+        for (var i = 0; i < whole.Length; i++)
+        {
+            if (i > 0 && (whole.Length - i) % 3 == 0)
+            {
+                number.Append(_words["group"]);
+            }
+            number.Append(whole[i]);
+        }
+        if (currency.Digits > 0)
+        {
+            number.Append(_words["decimal"]).Append(digits[^currency.Digits..]);
+        }
+        var symbol = _words.GetValueOrDefault("symbol." + currency.Code);
+        return Fill(symbol is null ? "amount.code" : "amount.symbol", ("sign", minor < 0 ? "-" : ""), ("number", number.ToString()),
+            ("symbol", symbol ?? ""), ("code", currency.Code));
+    }
+
+    /// <summary>Such as <c>Visa ending in 4242</c>; null when nothing is known.</summary>
+    public string? Card(string? brand, string? last4)
+    {
+        var name = OneLine.Of(brand) is not { } known ? null
+            : _words.GetValueOrDefault("brand." + known.ToLowerInvariant()) ?? s_brands.GetValueOrDefault(known, known);
+        return (name, OneLine.Of(last4)) switch
+        {
+            (null, null) => null,
+            (_, null) => name,
+            (null, { } digits) => Fill("card.number", ("last4", digits)),
+            (_, { } digits) => Fill("card.full", ("brand", name), ("last4", digits)),
+        };
+    }
+
+    /// <summary>Why a payment failed, as a sentence for the customer.</summary>
+    public string Reason(string code) => _words["reason." + DeclineWords.KeyOf(code)];
+
+    /// <summary>The words of one of <see cref="MailActs"/>.</summary>
+    internal string Act(string key) => _words["act." + key];
+
+    /// <summary>Makes the spaces unbreakable that this language's typography wants so.</summary>
+    internal string Typeset(string text)
+    {
+        foreach (var mark in _words["nobreak.before"].Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            text = text.Replace(" " + mark, "\u00A0" + mark, StringComparison.Ordinal);
+        }
+        foreach (var mark in _words["nobreak.after"].Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            text = text.Replace(mark + " ", mark + "\u00A0", StringComparison.Ordinal);
+        }
+        return text;
+    }
+
+    // Every pattern once, so that a misspelt slot is found at start-up.
+    private void WriteOneOfEach()
+    {
+        var day = new LocalDate(2026, 1, 1);
+        _ = Time(NodaConstants.UnixEpoch, "UTC") + Month(day.ToYearMonth()) + Card("visa", "4242") + Card(null, "4242");
+        _ = Days(day, null) + Days(day, day.PlusDays(1)) + Days(day, day.PlusDays(2));
+        _ = Amount(1, Currency.Of("EUR")) + Amount(1, Currency.Of("KWD"));
+    }
+
+    // One pass, so that braces in a value stay what they are.
+    private string Fill(string key, params (string Name, string Value)[] values) => Slot().Replace(_words[key], slot =>
+        values.FirstOrDefault(v => v.Name == slot.Groups[1].Value) is { Name: not null } found ? found.Value
+            : throw new InvalidOperationException($"{Code}/language.txt: {key} has the unknown {slot.Value}"));
+
+    private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string Unescape(string value) => Escape().Replace(value,
+        m => ((char)ushort.Parse(m.Groups[1].Value, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString());
+
+    [GeneratedRegex(@"\{(\w+)\}", RegexOptions.CultureInvariant)]
+    private static partial Regex Slot();
+
+    [GeneratedRegex(@"\\u([0-9A-Fa-f]{4})", RegexOptions.CultureInvariant)]
+    private static partial Regex Escape();
+
+    [GeneratedRegex(@"^(symbol\.[A-Z]{3}|brand\.\w+|day\.\d+)$", RegexOptions.CultureInvariant)]
+    private static partial Regex OptionalKey();
+}

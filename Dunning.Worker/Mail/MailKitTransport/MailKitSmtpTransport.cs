@@ -1,0 +1,183 @@
+#if MAIL_MAILKIT
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using MailKit;
+using MailKit.Net.Smtp;
+using MailKit.Security;
+using MimeKit;
+
+namespace Dunning.Mail.MailKitTransport;
+
+/// <summary>
+/// Speaks SMTP with MailKit. Connections are kept and used again, a few at a time: opening one with TLS and a login costs more than a mail.
+/// </summary>
+public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
+{
+    /// <summary>More at once from one client is what servers answer with 421.</summary>
+    private const int MaxConnections = 4;
+
+    /// <summary>Servers end connections that carry many; better to say goodbye first.</summary>
+    private const int MaxMessagesPerConnection = 100;
+
+    private readonly SemaphoreSlim _places = new(MaxConnections);
+    private readonly ConcurrentBag<Connection> _idle = [];
+
+    /// <inheritdoc/>
+    public async Task<Delivery> SendAsync(OutgoingMessage message, CancellationToken ct)
+    {
+        try
+        {
+            await _places.WaitAsync(ct).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return Delivery.Deferred("stopping");
+        }
+        Connection? connection = null;
+        try
+        {
+            using var deadline = new CancellationTokenSource(smtp.Timeout);
+            connection = await ConnectAsync(deadline.Token).ConfigureAwait(false);
+            return await SendAsync(connection, message, deadline.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Trouble(e) is { } detail)
+        {
+            return Delivery.Deferred(detail);
+        }
+        finally
+        {
+            Keep(connection);
+            _places.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        while (_idle.TryTake(out var connection))
+        {
+            try
+            {
+                using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+                await connection.Client.DisconnectAsync(quit: true, deadline.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (Trouble(e) is not null)
+            {
+                // It was only to say goodbye.
+            }
+            connection.Client.Dispose();
+        }
+        _places.Dispose();
+    }
+
+    private static async Task<Delivery> SendAsync(Connection connection, OutgoingMessage message, CancellationToken deadline)
+    {
+        using var mime = await MimeMessage.LoadAsync(new MemoryStream(MessageWriter.Write(message)), deadline).ConfigureAwait(false);
+        connection.Messages++;
+        try
+        {
+            await connection.Client.SendAsync(mime, new MailboxAddress("", message.From.Address), [new MailboxAddress("", message.To.Address)],
+                deadline).ConfigureAwait(false);
+            return Delivery.Accepted;
+        }
+        catch (SmtpCommandException e)
+        {
+            var (stage, isOurs) = e.ErrorCode switch
+            {
+                SmtpErrorCode.RecipientNotAccepted => ("recipient", false),
+                SmtpErrorCode.MessageNotAccepted => ("message", false), // it has this one recipient
+                SmtpErrorCode.SenderNotAccepted => ("sender", true),
+                _ => ("session", true),
+            };
+            var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, stage);
+            // A no to us as the sender says nothing about the recipient, and an operator can mend it.
+            return SmtpReply.IsPermanent((int)e.StatusCode) && !isOurs ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
+        }
+    }
+
+    // An idle connection that still answers, or a new one. Asking first (NOOP) is what makes using them again safe: a message that fails on
+    // a dead connection can't be told from one that failed after it was taken.
+    private async Task<Connection> ConnectAsync(CancellationToken deadline)
+    {
+        while (_idle.TryTake(out var idle))
+        {
+            try
+            {
+                await idle.Client.NoOpAsync(deadline).ConfigureAwait(false);
+                return idle;
+            }
+            catch (Exception e) when (Trouble(e) is not null && !deadline.IsCancellationRequested)
+            {
+                idle.Client.Dispose();
+            }
+            catch
+            {
+                idle.Client.Dispose();
+                throw;
+            }
+        }
+        var client = new SmtpClient
+        {
+            Timeout = (int)smtp.Timeout.TotalMilliseconds,
+            // Chain, name and dates are verified as ever. Asking a certificate authority about revocation would make its reachability from
+            // here a condition of every mail.
+            CheckCertificateRevocation = false,
+        };
+        try
+        {
+            await client.ConnectAsync(smtp.Host, smtp.Port, smtp.Security switch
+            {
+                SmtpSecurity.None => SecureSocketOptions.None,
+                SmtpSecurity.StartTls => SecureSocketOptions.StartTls,
+                SmtpSecurity.Tls => SecureSocketOptions.SslOnConnect,
+            }, deadline).ConfigureAwait(false);
+            if (smtp.User is not null)
+            {
+                await client.AuthenticateAsync(smtp.User, smtp.Password ?? "", deadline).ConfigureAwait(false);
+            }
+            return new Connection(client);
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
+
+    private void Keep(Connection? connection)
+    {
+        if (connection is null)
+        {
+            return;
+        }
+        if (connection.Client.IsConnected && connection.Messages < MaxMessagesPerConnection)
+        {
+            _idle.Add(connection);
+        }
+        else
+        {
+            connection.Client.Dispose();
+        }
+    }
+
+    // What a network or a server does, in words without addresses; null for anything else, which is a mistake of ours and is thrown.
+    private static string? Trouble(Exception e) => e switch
+    {
+        OperationCanceledException or TimeoutException => "no answer in time",
+        SslHandshakeException => "TLS could not be agreed on, or the server's certificate is not trusted",
+        AuthenticationException or SaslException => "the login was refused",
+        SmtpCommandException c => SmtpReply.Describe((int)c.StatusCode, c.Message, "session"),
+        ServiceNotAuthenticatedException => "the server wants a login",
+        ProtocolException or IOException or SocketException or ServiceNotConnectedException => $"connection failed: {e.GetType().Name}",
+        NotSupportedException => "the server does not offer what is configured (STARTTLS, or a login)",
+        _ => null,
+    };
+
+    private sealed class Connection(SmtpClient client)
+    {
+        public SmtpClient Client { get; } = client;
+
+        public int Messages { get; set; }
+    }
+}
+#endif

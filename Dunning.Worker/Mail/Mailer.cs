@@ -1,0 +1,29 @@
+using System.Collections.Immutable;
+using Dunning.Model;
+using Dunning.Ports;
+using NodaTime;
+
+namespace Dunning.Mail;
+
+/// <summary>
+/// Renders a decided mail and hands each recipient's message over: those that are pending and whose next try has come. One after the other,
+/// and each for itself: an address that is refused, or none, holds up nobody else.
+/// </summary>
+public sealed class Mailer(MailComposer composer, IMailTransport transport, TimeProvider time) : IMailer
+{
+    /// <inheritdoc/>
+    public async Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Model.Mail mail, CancellationToken ct)
+    {
+        var now = Instant.FromDateTimeOffset(time.GetUtcNow());
+        var results = ImmutableArray.CreateBuilder<DeliveryResult>();
+        foreach (var recipient in mail.Recipients.Where(r => r.State == DeliveryState.Pending && !(r.NextTryAt > now)))
+        {
+            // Stopping throws nothing away: what has left so far is reported, the rest is put off.
+            var delivery = ct.IsCancellationRequested ? Delivery.Deferred("stopping")
+                : composer.Compose(account, mail, recipient) is not { } message ? Delivery.Rejected("not an address that mail can be sent to")
+                : await transport.SendAsync(message, ct).ConfigureAwait(false);
+            results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail));
+        }
+        return results.ToImmutable();
+    }
+}

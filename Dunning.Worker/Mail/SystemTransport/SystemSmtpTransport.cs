@@ -1,0 +1,97 @@
+#if MAIL_SYSTEM
+using System.Net;
+using System.Net.Mail;
+using System.Net.Mime;
+using System.Text;
+
+namespace Dunning.Mail.SystemTransport;
+
+/// <summary>
+/// Speaks SMTP with what .NET itself has, for builds whose package feed does not serve MailKit. It knows STARTTLS but not TLS from the first
+/// byte, and opens a connection for each message: it could not tell a connection that died while idle from a message that failed.
+/// </summary>
+public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
+{
+    /// <summary>More at once from one client is what servers answer with 421.</summary>
+    private const int MaxConnections = 4;
+
+    private readonly SemaphoreSlim _places = new(MaxConnections);
+
+    /// <inheritdoc/>
+    public async Task<Delivery> SendAsync(OutgoingMessage message, CancellationToken ct)
+    {
+        try
+        {
+            await _places.WaitAsync(ct).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return Delivery.Deferred("stopping");
+        }
+        try
+        {
+            using var mime = Mime(message);
+            using var client = new SmtpClient(smtp.Host, smtp.Port)
+            {
+                EnableSsl = smtp.Security != SmtpSecurity.None, // required then: without STARTTLS nothing is sent
+                UseDefaultCredentials = false,
+                Credentials = smtp.User is null ? null : new NetworkCredential(smtp.User, smtp.Password),
+            };
+            using var deadline = new CancellationTokenSource(smtp.Timeout);
+            await client.SendMailAsync(mime, deadline.Token).ConfigureAwait(false);
+            return Delivery.Accepted;
+        }
+        catch (SmtpFailedRecipientException e)
+        {
+            var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, "recipient");
+            return SmtpReply.IsPermanent((int)e.StatusCode) ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
+        }
+        catch (SmtpException e)
+        {
+            // Sender, login or message: it does not say which. Only the recipient's refusal is surely one for good.
+            return Delivery.Deferred(e.StatusCode > 0 ? SmtpReply.Describe((int)e.StatusCode, e.Message, "session")
+                : $"connection failed: {(e.InnerException ?? e).GetType().Name}");
+        }
+        catch (OperationCanceledException)
+        {
+            return Delivery.Deferred("no answer in time");
+        }
+        finally
+        {
+            _places.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _places.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static MailMessage Mime(OutgoingMessage message)
+    {
+        var mime = new MailMessage(Address(message.From), Address(message.To))
+        {
+            Subject = message.Subject,
+            SubjectEncoding = Encoding.UTF8,
+            HeadersEncoding = Encoding.UTF8,
+            Body = message.Text.ReplaceLineEndings("\r\n"),
+            BodyEncoding = Encoding.UTF8,
+            BodyTransferEncoding = TransferEncoding.QuotedPrintable,
+            IsBodyHtml = false,
+        };
+        if (message.ReplyTo is { } replyTo)
+        {
+            mime.ReplyToList.Add(Address(replyTo));
+        }
+        mime.Headers.Add("Date", MessageWriter.DateOf(message.Date));
+        mime.Headers.Add("Message-ID", message.MessageId);
+        mime.Headers.Add("Auto-Submitted", "auto-generated");
+        mime.Headers.Add("Content-Language", message.Language);
+        return mime;
+    }
+
+    private static MailAddress Address(Mailbox mailbox) => new(mailbox.Address, mailbox.Name, Encoding.UTF8);
+}
+#endif
