@@ -428,7 +428,7 @@ internal static class Save
         {
             return null;
         }
-        var (zone, fingerprint) = (LocalClock.Zone(seller.TimeZone), seller.Fingerprint);
+        var (zone, fingerprint) = (ZoneData.Current[seller.TimeZone], seller.Fingerprint);
         return new RowSet<(Passes.Decision Decision, Invoice Invoice)>(rows)
             .Text("series", _ => seller.InvoiceSeries)
             .Date("issued_on", r => LocalClock.LocalDateOf(r.Decision.Now, zone))
@@ -478,7 +478,7 @@ internal static class Save
         {
             return null;
         }
-        var (zone, fingerprint) = (LocalClock.Zone(seller.TimeZone), seller.Fingerprint);
+        var (zone, fingerprint) = (ZoneData.Current[seller.TimeZone], seller.Fingerprint);
         return new RowSet<(Passes.Decision Decision, Invoice Invoice)>(rows)
             .Text("series", _ => seller.CreditNoteSeries)
             .Date("issued_on", r => LocalClock.LocalDateOf(r.Decision.Now, zone))
