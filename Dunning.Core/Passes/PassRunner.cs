@@ -73,6 +73,7 @@ public sealed class PassRunner
         private readonly PassReport _report = new() { Kind = kind };
         private int _underWay;
         private volatile bool _refusedForAll;
+        private volatile Exception? _lostSave;
 
         public async Task<PassReport> GoAsync(CancellationToken ct)
         {
@@ -83,12 +84,16 @@ public sealed class PassRunner
             }
             finally
             {
-                while (Volatile.Read(ref _underWay) > 0 && savers.All(s => !s.IsCompleted))
+                while (Volatile.Read(ref _underWay) > 0)
                 {
-                    await Task.WhenAny([_landed.WaitAsync(CancellationToken.None), .. savers]).ConfigureAwait(false);
+                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                 }
                 _answers.Writer.Complete();
                 await Task.WhenAll(savers).ConfigureAwait(false);
+            }
+            if (_lostSave is { } lost)
+            {
+                throw new InvalidOperationException("answers could not be saved; their accounts are due again when their claims end", lost);
             }
             _report.IsStoppedByRefusal = _refusedForAll;
             return _report;
@@ -99,7 +104,7 @@ public sealed class PassRunner
             var until = runner.Now() + runner._limits.Budget;
             // Twice the concurrency: enough to keep the gateway busy while answers are saved, and no more leases than that.
             var ahead = Math.Max(runner._limits.BatchSize, runner._limits.Concurrency * 2);
-            while (!ct.IsCancellationRequested && !_refusedForAll)
+            while (!ct.IsCancellationRequested && !_refusedForAll && _lostSave is null)
             {
                 var underWay = Volatile.Read(ref _underWay);
                 var room = ahead - underWay;
@@ -115,8 +120,9 @@ public sealed class PassRunner
                     return;
                 }
                 var passRun = new PassRun(now, kind);
+                // Stopped between batches, never within: a commit whose outcome is unknown would leave calls unmade until their claims end.
                 var batch = await runner._book.ClaimAsync(kind, now, Math.Min(room, runner._limits.BatchSize),
-                    file => Pass.Begin(file, passRun, rules), ct).ConfigureAwait(false);
+                    file => Pass.Begin(file, passRun, rules), CancellationToken.None).ConfigureAwait(false);
                 Saved(batch);
                 _report.AddAccounts(batch.Decisions.Count);
                 if (batch.Decisions.Count > 0 || batch.Faults.Count > 0)
@@ -233,10 +239,17 @@ public sealed class PassRunner
                 {
                     batch.Add(answer);
                 }
-                var result = await runner._book.AnswerAsync(
-                    [.. batch.Select(a => new AnswerFor(a.Effect.Account, KeyOf(a.Answer), file => Pass.Resume(file, a.Effect, a.Answer, rules)))],
-                    CancellationToken.None).ConfigureAwait(false);
-                Saved(result);
+                try
+                {
+                    Saved(await runner._book.AnswerAsync(
+                        [.. batch.Select(a => new AnswerFor(a.Effect.Account, KeyOf(a.Answer), file => Pass.Resume(file, a.Effect, a.Answer, rules)))],
+                        CancellationToken.None).ConfigureAwait(false));
+                }
+                catch (Exception e) when (e is not OutOfMemoryException)
+                {
+                    // Told at the end of the pass; until then those that are under way are still awaited.
+                    _lostSave = e;
+                }
                 foreach (var _ in batch)
                 {
                     Landed();

@@ -256,7 +256,8 @@ internal static class Charging
         draft.Set(charge with { State = ChargeState.Failed, Code = code });
         draft.Tell(About(draft, charge, EventTypes.ChargeFailed) with { Code = code });
         Block(draft, charge.Method, code);
-        if (goOn && !charge.MethodUpdatedSince
+        // While a cancel is kept nothing more is sent for its subscription.
+        if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
             && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
         {
             return Call(draft, invoice, charge.Kind, next, run, cursor);

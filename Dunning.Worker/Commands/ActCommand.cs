@@ -68,10 +68,15 @@ internal static class ActCommand
             var rejected = false;
             foreach (var action in reading.Actions)
             {
-                foreach (var e in await live.Engine.ActAsync([action], live.Engine.Now(), ct))
+                var decision = await live.Engine.ActAsync(action, ct);
+                foreach (var e in decision.Events)
                 {
                     rejected |= e.Type == EventTypes.ActionRejected;
                     await context.Output.WriteLineAsync(EventJson.Write(e));
+                }
+                if (decision.After.Subscriptions.Any(s => s.CancelKept && s.Id == action.Subscription))
+                {
+                    await context.Error.WriteLineAsync("received: the outcome of a charge is unknown; the cancellation is decided by the pass that learns it");
                 }
             }
             return rejected ? CommandLine.Wanting : CommandLine.Ok;

@@ -1,4 +1,3 @@
-using Dunning.Events;
 using Dunning.Gateways.Sandbox;
 using Dunning.Mail;
 using Dunning.Model;
@@ -105,14 +104,13 @@ public sealed class Engine : IAsyncDisposable
         return await new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits).RunAsync(kind, ct);
     }
 
-    /// <summary>Decides actions at once, each at the present instant, and returns what happened.</summary>
+    /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
-    public async Task<IReadOnlyList<BookEvent>> ActAsync(IReadOnlyList<AccountAction> actions, Instant now, CancellationToken ct)
+    public async Task<Decision> ActAsync(AccountAction action, CancellationToken ct)
     {
-        var book = await RulebookAsync(ct);
-        var result = await Book.AnswerAsync(
-            [.. actions.Select(a => new AnswerFor(a.Account, null, file => Pass.Act(file, a, now, book)))], ct);
-        return result.Faults.Count > 0 ? throw result.Faults[0].Exception : [.. result.Decisions.SelectMany(d => d.Events)];
+        var (book, now) = (await RulebookAsync(ct), Now());
+        var result = await Book.AnswerAsync([new AnswerFor(action.Account, null, file => Pass.Act(file, action, now, book))], ct);
+        return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
     }
 
     /// <inheritdoc/>
