@@ -91,7 +91,7 @@ public static class CommandLine
     private static string? Explain(Exception e) => e switch
     {
         CommandException or NoPostgresException or EmbeddedServerException or SchemaException or ConfigurationMismatchException
-            or SandboxBindingException => e.Message,
+            or SandboxBindingException or ListenException => e.Message,
         KeyNotFoundException => e.Message,
         NpgsqlException { InnerException: System.Net.Sockets.SocketException socket } =>
             $"the database does not answer: {socket.Message}. Check ConnectionStrings:Dunning, and that PostgreSQL runs there.",
