@@ -1,0 +1,68 @@
+using System.Reflection;
+using Dunning.Events;
+using Dunning.Model;
+using Dunning.Passes;
+
+namespace Dunning.Tests.Rules;
+
+/// <summary>
+/// Names that are stored: in events, in the outbox, in columns with a check. A new name may be added here. To rename or remove one breaks every
+/// database that holds it: it takes a migration, and two releases (ARCHITECTURE, PostgreSQL 4).
+/// </summary>
+public sealed class FrozenNamesTests
+{
+    [Fact]
+    public void Event_types() => AssertFrozen(Constants(typeof(EventTypes)),
+        """
+        account.access_ended account.access_granted account.closed account.purge_postponed account.purged account.reactivated account.suspended
+        action.rejected charge.abandoned charge.duplicate charge.failed charge.skipped charge.stuck charge.succeeded charge.unknown credit.applied
+        dunning.exhausted dunning.opened dunning.recovered dunning.step dunning.stopped email.dropped email.sent
+        invoice.issued invoice.paid invoice.voided invoice.written_off notice.cleared notice.posted
+        subscription.cancel_scheduled subscription.canceled subscription.expired subscription.plan_changed subscription.renewed subscription.resumed
+        """);
+
+    [Fact]
+    public void Mail_templates()
+    {
+        const string names =
+            """
+            access_granted account_purged account_reactivated account_suspended cancellation_scheduled cancellation_withdrawn card_expiring
+            credit_issued payment_failed payment_method_updated payment_recovered plan_changed purge_warning receipt renewal_upcoming
+            subscription_canceled subscription_expired subscription_expiring suspension_warning
+            """;
+        AssertFrozen(Constants(typeof(MailTemplates)), names);
+        AssertFrozen(MailTemplates.All, names);
+    }
+
+    [Fact]
+    public void Actions() => AssertFrozen(Constants(typeof(ActionNames)),
+        """
+        abandon_charge add_contact authenticate cancel change_plan credit grant_access remove_contact resume set_auto_renew
+        update_payment_method
+        """);
+
+    [Fact]
+    public void Audiences_of_notices() => AssertFrozen(Constants(typeof(Audiences)), "all_agents owner_admins");
+
+    // In their order too: some are compared, and phases run in it.
+    [Theory]
+    [InlineData(typeof(Access), "Active Suspended Limited")]
+    [InlineData(typeof(ContactRole), "Owner Billing Admin")]
+    [InlineData(typeof(MethodState), "Ok Blocked Waiting")]
+    [InlineData(typeof(SubscriptionState), "Live Canceled Expired")]
+    [InlineData(typeof(InvoiceState), "Open Paid Voided WrittenOff")]
+    [InlineData(typeof(TaxTreatment), "Domestic EuConsumer ReverseCharge Export")]
+    [InlineData(typeof(AttemptKind), "First Step Recharge")]
+    [InlineData(typeof(ChargeState), "InFlight Unknown Succeeded Failed Abandoned Refused")]
+    [InlineData(typeof(DeliveryState), "Pending Accepted Dead Dropped")]
+    [InlineData(typeof(IntervalUnit), "Day Week Month Year")]
+    [InlineData(typeof(PassKind), "Reconcile Renew Dun EndAccess Purge Remind Mail All")]
+    public void Enums(Type type, string names) => Assert.Equal(names, string.Join(' ', Enum.GetNames(type)));
+
+    private static IEnumerable<string> Constants(Type type) =>
+        type.GetFields(BindingFlags.Public | BindingFlags.Static).Where(f => f.IsLiteral).Select(f => (string)f.GetRawConstantValue()!);
+
+    private static void AssertFrozen(IEnumerable<string> actual, string expected) => Assert.Equal(
+        expected.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal),
+        actual.Order(StringComparer.Ordinal));
+}
