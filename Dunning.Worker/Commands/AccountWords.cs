@@ -15,6 +15,7 @@ internal sealed class AccountWords
     private static readonly LocalDatePattern DatePattern = LocalDatePattern.CreateWithInvariantCulture("d MMMM uuuu");
     private static readonly LocalDatePattern DayPattern = LocalDatePattern.CreateWithInvariantCulture("dddd d MMMM uuuu");
     private static readonly LocalDateTimePattern TimePattern = LocalDateTimePattern.CreateWithInvariantCulture("ddd d MMMM uuuu, HH:mm");
+    private static readonly LocalDateTimePattern ShortTimePattern = LocalDateTimePattern.CreateWithInvariantCulture("ddd d MMM uuuu HH:mm");
     private static readonly LocalTimePattern ClockPattern = LocalTimePattern.CreateWithInvariantCulture("HH:mm");
 
     private readonly Currency _currency;
@@ -67,6 +68,9 @@ internal sealed class AccountWords
 
     /// <summary>Such as <c>Mon 2 March 2026, 09:00</c>, in the account's zone.</summary>
     public string Time(Instant at) => TimePattern.Format(at.InZone(Zone).LocalDateTime);
+
+    /// <summary>Such as <c>Mon 2 Mar 2026 09:00</c>, in the account's zone.</summary>
+    public string ShortTime(Instant at) => ShortTimePattern.Format(at.InZone(Zone).LocalDateTime);
 
     /// <summary>Such as <c>09:00</c>, in the account's zone.</summary>
     public string Clock(Instant at) => ClockPattern.Format(at.InZone(Zone).TimeOfDay);

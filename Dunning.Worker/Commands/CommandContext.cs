@@ -32,9 +32,9 @@ internal sealed class SharedOptions
 /// <summary>What commands share: where they write, the clock, and how settings are read.</summary>
 internal sealed record CommandContext(SharedOptions Options, TextWriter Output, TextWriter Error, TimeProvider Time)
 {
-    /// <summary>Reads and checks the configuration.</summary>
+    /// <summary>Reads and checks the configuration. <c>--database</c> counts unless the command has a database of its own.</summary>
     /// <exception cref="CommandException">Every fault, one a line.</exception>
-    public WorkerSettings ReadSettings(ParseResult parsed)
+    public WorkerSettings ReadSettings(ParseResult parsed, bool namesDatabase = true)
     {
         var configuration = Configure(parsed);
         var (settings, faults) = WorkerSettings.Read(configuration);
@@ -43,7 +43,7 @@ internal sealed record CommandContext(SharedOptions Options, TextWriter Output, 
             throw new CommandException("the configuration has faults:" + Environment.NewLine
                 + string.Join(Environment.NewLine, faults.Select(f => "  " + f)));
         }
-        return parsed.GetValue(Options.Database) is not { Length: > 0 } name ? settings : settings with
+        return !namesDatabase || parsed.GetValue(Options.Database) is not { Length: > 0 } name ? settings : settings with
         {
             DatabaseName = name,
             ConnectionString = settings.ConnectionString is { } configured

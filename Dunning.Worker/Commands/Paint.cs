@@ -3,17 +3,13 @@ namespace Dunning.Commands;
 /// <summary>Colours for a terminal; plain text where there is none, or where <c>NO_COLOR</c> asks for it.</summary>
 internal sealed class Paint(bool isOn)
 {
-    /// <summary>Whether it colours.</summary>
-    public bool IsOn => isOn;
-
     /// <summary>For what is written to standard output.</summary>
     public static Paint For(TextWriter output) => new(
-        IsTerminal(output)
-        && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"))
-        && Environment.GetEnvironmentVariable("TERM") != "dumb");
+        IsTerminal(output) && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")));
 
-    /// <summary>Whether a writer is a terminal's.</summary>
-    public static bool IsTerminal(TextWriter output) => ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected;
+    /// <summary>Whether a writer is a terminal's, of a kind that can write over its line.</summary>
+    public static bool IsTerminal(TextWriter output) =>
+        ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
 
     public string Bold(string text) => In("1", text);
 

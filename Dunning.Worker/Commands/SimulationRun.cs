@@ -8,6 +8,7 @@ using Dunning.Passes;
 using Dunning.Postgres;
 using Dunning.Simulation;
 using NodaTime;
+using NodaTime.Text;
 
 namespace Dunning.Commands;
 
@@ -20,13 +21,16 @@ internal sealed class SimulationRun : IAsyncDisposable
     private readonly Simulator _simulator;
     private readonly IReadOnlyList<AccountAction> _actions;
     private readonly Func<CancellationToken, Task<IReadOnlyList<AccountState>>> _states;
+    private readonly Func<string, CancellationToken, Task<AccountFile?>> _file;
+    private readonly Func<Instant, Task> _reached;
     private readonly List<IAsyncDisposable> _owned;
 
     private SimulationRun(
         Simulator simulator, IReadOnlyList<AccountAction> actions,
-        Func<CancellationToken, Task<IReadOnlyList<AccountState>>> states, List<IAsyncDisposable> owned)
+        Func<CancellationToken, Task<IReadOnlyList<AccountState>>> states, Func<string, CancellationToken, Task<AccountFile?>> file,
+        Func<Instant, Task> reached, List<IAsyncDisposable> owned)
     {
-        (_simulator, _actions, _states, _owned) = (simulator, actions, states, owned);
+        (_simulator, _actions, _states, _file, _reached, _owned) = (simulator, actions, states, file, reached, owned);
         _simulator.OnTick = (now, events, _) => OnTick?.Invoke(now, events) ?? Task.CompletedTask;
     }
 
@@ -63,7 +67,7 @@ internal sealed class SimulationRun : IAsyncDisposable
             await new Migrator(database.Source, context.Time).MigrateAsync(ct);
             var store = new PostgresSettings(database.Source);
             await store.SetAsync(PostgresSettings.Installation, Installation, ct);
-            await store.SetAsync(PostgresSettings.Simulation, "true", ct);
+            await store.SetAsync(PostgresSettings.Simulation, InstantPattern.General.Format(span.From), ct);
             var catalog = new PostgresCatalog(database.Source);
             await catalog.UpsertPlansAsync(book.Catalog.Plans.Values, span.From, ct);
             await catalog.UpsertTaxRatesAsync(book.Catalog.TaxRates.Values, ct);
@@ -73,7 +77,12 @@ internal sealed class SimulationRun : IAsyncDisposable
             var rules = await engine.RulebookAsync(ct);
             await new PostgresImporter(database.Source).ImportAsync(ImportedAsync(book, rules, ct), ct);
             var simulator = new Simulator(engine.Book, rules, engine.Gateway, engine.Mailer, span, settings.Limits);
-            return new SimulationRun(simulator, book.Actions, token => AccountState.ReadAsync(database.Source, token), owned);
+            return new SimulationRun(
+                simulator, book.Actions,
+                token => AccountState.ReadAsync(database.Source, token),
+                new PostgresFiles(database.Source).FileAsync,
+                now => store.SetAsync(PostgresSettings.Simulation, InstantPattern.General.Format(now), CancellationToken.None),
+                owned);
         }
         catch
         {
@@ -85,8 +94,23 @@ internal sealed class SimulationRun : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs to the end.</summary>
-    public async Task RunAsync(CancellationToken ct) => Events = await _simulator.RunAsync(_actions, ct);
+    /// <summary>Runs to the end. The database is told how far it came, also when it is stopped: whoever looks at it later lives in its time.</summary>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        try
+        {
+            Events = await _simulator.RunAsync(_actions, ct);
+        }
+        catch (OperationCanceledException)
+        {
+            await _reached(_simulator.Now);
+            throw;
+        }
+        await _reached(_simulator.Now);
+    }
+
+    /// <summary>An account as it stands, or null when there is none of that id.</summary>
+    public Task<AccountFile?> FileAsync(string id, CancellationToken ct) => _file(id, ct);
 
     /// <summary>Every account's state.</summary>
     public Task<IReadOnlyList<AccountState>> AccountStatesAsync(CancellationToken ct) => _states(ct);
@@ -112,7 +136,10 @@ internal sealed class SimulationRun : IAsyncDisposable
         var simulator = new Simulator(memory, rules, gateway, new SinkMailer(), span, new PassLimits());
         return new SimulationRun(
             simulator, book.Actions,
-            _ => Task.FromResult<IReadOnlyList<AccountState>>([.. memory.Accounts.Select(AccountState.Of)]), []);
+            _ => Task.FromResult<IReadOnlyList<AccountState>>([.. memory.Accounts.Select(AccountState.Of)]),
+            (id, _) => Task.FromResult(memory.Accounts.FirstOrDefault(a => a.Id == id)),
+            _ => Task.CompletedTask,
+            []);
     }
 
     private static async IAsyncEnumerable<ImportedAccount> ImportedAsync(

@@ -18,7 +18,7 @@ public sealed class PostgresSettings(NpgsqlDataSource source)
     /// <summary>The kind of gateway that the tokens belong to.</summary>
     public const string Gateway = "gateway";
 
-    /// <summary>Set when the database belongs to a simulation.</summary>
+    /// <summary>Set when the database belongs to a simulation: the simulated instant that it has come to.</summary>
     public const string Simulation = "simulation";
 
     public async Task<string?> GetAsync(string key, CancellationToken ct)
