@@ -23,6 +23,8 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
     /// <summary>How long an account whose decision failed is left alone by claims, so that it does not stand in the way of the others.</summary>
     private static readonly Duration FaultPause = Duration.FromMinutes(1);
 
+    private static readonly TimeSpan InDoubtPause = TimeSpan.FromMilliseconds(20);
+
     private static readonly string[] EveryPass = [.. Texts.Pass.Values.Select(p => Texts.Pass[p])];
 
     private readonly ConcurrentDictionary<string, Instant> _pausedUntil = new(StringComparer.Ordinal);
@@ -62,6 +64,9 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
 
     // Read after the lock: whoever works due out anew sets its mark first and then waits for the locks, so nothing slips between.
     private const string Mark = "select key, value from dunning.setting where key in ('rules', 'rework')";
+
+    // Asked for once rows are locked, so that nothing is numbered when nothing is due. It tells later whether the commit came through.
+    private const string Number = "select pg_current_xact_id_if_assigned()::text";
 
     /// <inheritdoc/>
     public async Task<BatchResult> ClaimAsync(PassKind pass, Instant now, int limit, Decide decide, CancellationToken ct)
@@ -128,11 +133,13 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         for (var tries = 1; ; tries++)
         {
             string[] locked = [];
+            string? number = null;
+            Outcome? inDoubt = null;
             try
             {
                 await using var connection = await source.OpenConnectionAsync(ct);
                 await using var transaction = await connection.BeginTransactionAsync(ct);
-                locked = await LockAsync(connection, transaction, locking, work, ct);
+                (locked, number) = await LockAsync(connection, transaction, locking, work, ct);
                 if (locked.Length == 0)
                 {
                     return new Outcome(0, BatchResult.Empty);
@@ -142,11 +149,24 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
                 if (changes.Accounts.Count > 0)
                 {
                     await Save.WriteAsync(connection, transaction, changes, seller, ct);
+                    inDoubt = new Outcome(locked.Length, result);
                     await transaction.CommitAsync(ct);
                 }
                 return new Outcome(locked.Length, result);
             }
-            catch (NpgsqlException e) when (e.IsTransient && tries < MaxTries)
+            catch (Exception e) when (IsPassing(e) && inDoubt is not null)
+            {
+                // The connection was lost in the commit. Deciding again what is saved already would apply an action twice.
+                if (await IsCommittedAsync(number!, ct))
+                {
+                    return inDoubt;
+                }
+                if (tries == MaxTries)
+                {
+                    throw;
+                }
+            }
+            catch (Exception e) when (IsPassing(e) && tries < MaxTries)
             {
                 // Safe to decide again: the rules are pure, and whatever was saved meanwhile is read again.
             }
@@ -154,6 +174,29 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
                 && locked.Length > 0)
             {
                 return await SplitAsync(locked, e, work, ct);
+            }
+        }
+    }
+
+    // Cut between two results of a statement, Npgsql complains of a reader or connection that is closed.
+    private static bool IsPassing(Exception e) => e is NpgsqlException { IsTransient: true } or InvalidOperationException { Source: "Npgsql" };
+
+    private async Task<bool> IsCommittedAsync(string number, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        while (true)
+        {
+            switch (await connection.ExecuteScalarAsync<string>(
+                new CommandDefinition("select pg_xact_status(@number::xid8)", new { number }, cancellationToken: ct)))
+            {
+                case "committed":
+                    return true;
+                case "in progress":
+                    // The server has yet to notice that its client is gone.
+                    await Task.Delay(InDoubtPause, ct);
+                    break;
+                default:
+                    return false;
             }
         }
     }
@@ -176,12 +219,13 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         return new Outcome(locked.Length, new BatchResult(decisions, faults));
     }
 
-    private async Task<string[]> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
+    private async Task<(string[] Ids, string? Number)> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
     {
         await using var both = await connection.QueryMultipleAsync(
-            new CommandDefinition(Files.OnlyProbes + locking.Sql + ";\n" + Mark, locking.Parameters, transaction, cancellationToken: ct));
+            new CommandDefinition(Files.OnlyProbes + locking.Sql + ";\n" + Mark + ";\n" + Number, locking.Parameters, transaction, cancellationToken: ct));
         var ids = (await both.ReadAsync<string>()).Distinct(StringComparer.Ordinal).ToArray();
         var marks = (await both.ReadAsync<(string Key, string Value)>()).ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal);
+        var number = await both.ReadSingleAsync<string?>();
         if (marks.GetValueOrDefault(PostgresSettings.Rules) is { } known && known != rules)
         {
             throw new ConfigurationMismatchException(
@@ -193,7 +237,7 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         }
         return !work.MustWait && marks.ContainsKey(PostgresSettings.Rework)
             ? throw new ConfigurationMismatchException("what is due is being worked out anew: passes wait until that is complete")
-            : ids;
+            : (ids, number);
     }
 
     private static (BatchResult Result, Changes Changes) DecideAll(ReadFiles read, IWork work)
