@@ -39,7 +39,7 @@ internal sealed class QuartzJobHost : IJobHost
         _scheduler = await services.GetRequiredService<ISchedulerFactory>().GetScheduler(ct);
         foreach (var (pass, cron) in _options!.Jobs.Cron)
         {
-            var job = JobBuilder.Create(typeof(TriggeredPass<>).MakeGenericType(PassJobs.TypeOf(pass)))
+            var job = JobBuilder.Create().OfType(typeof(TriggeredPass<>).MakeGenericType(PassJobs.TypeOf(pass)))
                 .WithIdentity(KeyOf(pass))
                 .StoreDurably()
                 .Build();
