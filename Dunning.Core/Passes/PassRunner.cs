@@ -80,7 +80,7 @@ public sealed class PassRunner
             var savers = Enumerable.Range(0, runner._limits.Savers).Select(_ => Task.Run(SaveAnswersAsync, CancellationToken.None)).ToArray();
             try
             {
-                await ClaimAllAsync(ct).ConfigureAwait(false);
+                await ClaimAllAsync(savers, ct).ConfigureAwait(false);
             }
             finally
             {
@@ -99,7 +99,7 @@ public sealed class PassRunner
             return _report;
         }
 
-        private async Task ClaimAllAsync(CancellationToken ct)
+        private async Task ClaimAllAsync(Task[] savers, CancellationToken ct)
         {
             var until = runner.Now() + runner._limits.Budget;
             // Twice the concurrency: enough to keep the gateway busy while answers are saved, and no more leases than that.
@@ -110,7 +110,7 @@ public sealed class PassRunner
                 var room = ahead - underWay;
                 if (room < Math.Min(runner._limits.BatchSize, runner._limits.Concurrency))
                 {
-                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                    await LandingAsync(savers).ConfigureAwait(false);
                     continue;
                 }
                 var now = runner.Now();
@@ -136,8 +136,18 @@ public sealed class PassRunner
                 // An answer saved meanwhile may have made something due: one more look when there is none under way.
                 if (Volatile.Read(ref _underWay) > 0)
                 {
-                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                    await LandingAsync(savers).ConfigureAwait(false);
                 }
+            }
+        }
+
+        private async Task LandingAsync(Task[] savers)
+        {
+            var first = await Task.WhenAny([_landed.WaitAsync(CancellationToken.None), .. savers]).ConfigureAwait(false);
+            if (savers.Contains(first))
+            {
+                // A saver ends before the channel does only by a fault: what it had in hand never lands, so waiting for it would never end.
+                await first.ConfigureAwait(false);
             }
         }
 

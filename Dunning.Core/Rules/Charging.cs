@@ -65,17 +65,19 @@ internal static class Charging
         }
         switch (answer.Outcome)
         {
+            case GatewayOutcome.Unknown or GatewayOutcome.Refused when !isOwnLease:
+                // Another server has taken the account over since and tells of the charge itself; its call with the same key may be under way.
+                return null;
             case GatewayOutcome.Unknown:
                 draft.Set(charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now });
                 draft.Tell(About(draft, charge, EventTypes.ChargeUnknown));
                 return null;
-            case GatewayOutcome.Refused refused when answer.IsResend:
+            case GatewayOutcome.Refused when answer.IsResend:
                 // No answer about the first call: it stays unknown.
-                _ = refused;
                 draft.Set(charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now });
                 return null;
             case GatewayOutcome.Refused refused:
-                return Refused(draft, charge, refused, isOwnLease, run, cursor);
+                return Refused(draft, charge, refused, run, cursor);
             default:
                 return Known(draft, charge, answer.Outcome, isReconciled: answer.IsResend, goOn: isOwnLease && !answer.IsResend, run, cursor);
         }
@@ -268,8 +270,7 @@ internal static class Charging
     }
 
     /// <summary>No attempt was made: the next pass tries again, with the same key.</summary>
-    private static Effect? Refused(
-        Draft draft, Charge charge, GatewayOutcome.Refused refused, bool goOn, PassRun run, Cursor cursor)
+    private static Effect? Refused(Draft draft, Charge charge, GatewayOutcome.Refused refused, PassRun run, Cursor cursor)
     {
         draft.Set(charge with { State = ChargeState.Refused, Code = refused.Reason });
         var invoice = InvoiceOf(draft, charge);
@@ -280,7 +281,7 @@ internal static class Charging
         if (refused.Scope == RefusalScope.Method)
         {
             Block(draft, charge.Method, "invalid_account");
-            if (goOn && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
+            if (InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
             {
                 return Call(draft, invoice, charge.Kind, next, run, cursor);
             }

@@ -35,6 +35,10 @@ internal static class Reminding
     public static Instant? NextAt(Draft draft) =>
         SubjectsOf(draft).SelectMany(s => s.Pending(draft)).Select(r => (Instant?)r.At).Min();
 
+    /// <summary>Every reminder that is ahead as things stand: when, which, and the date that it is about. For forecasts.</summary>
+    public static IEnumerable<(Instant At, string Template, string? Subscription, LocalDate Date)> Ahead(Draft draft) =>
+        SubjectsOf(draft).SelectMany(s => s.Pending(draft).Select(r => (r.At, s.Kind.Template, s.Facts.Subscription, s.Date)));
+
     private static IEnumerable<Subject> SubjectsOf(Draft draft)
     {
         var file = draft.File;

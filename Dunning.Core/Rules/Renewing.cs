@@ -1,6 +1,7 @@
 using Dunning.Events;
 using Dunning.Model;
 using Dunning.Passes;
+using NodaTime;
 
 namespace Dunning.Rules;
 
@@ -71,6 +72,21 @@ internal static class Renewing
             : !rate.Eu ? (TaxTreatment.Export, 0)
             : buyer.VatNumber is null ? (TaxTreatment.EuConsumer, rate.RateBp)
             : (TaxTreatment.ReverseCharge, 0);
+    }
+
+    /// <summary>
+    /// The invoice that the next renewal would issue by today's plan, price, tax and credit. For forecasts. Null where it could not be issued:
+    /// whoever looks at an account wants to see the rest of it all the same.
+    /// </summary>
+    public static Invoice? Preview(AccountFile file, Subscription subscription, Instant now, Rulebook book)
+    {
+        if (book.Catalog.Plans.GetValueOrDefault(subscription.PendingPlan ?? subscription.PlanCode) is not { } plan
+            || !plan.Prices.ContainsKey(file.Currency.Code) || !book.Catalog.TaxRates.ContainsKey(file.Country))
+        {
+            return null;
+        }
+        var draft = new Draft(file, now, book);
+        return Issue(draft, ChangePlan(draft, subscription));
     }
 
     private static Effect? Renew(Draft draft, Subscription subscription, PassRun run, Cursor cursor)

@@ -22,7 +22,7 @@ internal sealed class SharedOptions
 
     public Option<string?> Database { get; } = new("--database")
     {
-        Description = "Name of the database on the private server (demo leaves its story in 'dunning_demo')",
+        Description = "Name of the database, on the private server or beside the configured one (demo leaves its story in 'dunning_demo')",
         Recursive = true,
     };
 
@@ -43,7 +43,12 @@ internal sealed record CommandContext(SharedOptions Options, TextWriter Output, 
             throw new CommandException("the configuration has faults:" + Environment.NewLine
                 + string.Join(Environment.NewLine, faults.Select(f => "  " + f)));
         }
-        return parsed.GetValue(Options.Database) is { Length: > 0 } name ? settings with { DatabaseName = name } : settings;
+        return parsed.GetValue(Options.Database) is not { Length: > 0 } name ? settings : settings with
+        {
+            DatabaseName = name,
+            ConnectionString = settings.ConnectionString is { } configured
+                ? new Npgsql.NpgsqlConnectionStringBuilder(configured) { Database = name }.ConnectionString : null,
+        };
     }
 
     /// <summary>The configuration: files, environment, then <c>--set</c>.</summary>

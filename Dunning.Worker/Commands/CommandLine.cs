@@ -91,11 +91,12 @@ public static class CommandLine
     private static string? Explain(Exception e) => e switch
     {
         CommandException or NoPostgresException or EmbeddedServerException or SchemaException or ConfigurationMismatchException
-            or SandboxBindingException => e.Message,
+            or SandboxBindingException or ListenException or InvalidDatabaseException => e.Message,
         KeyNotFoundException => e.Message,
         NpgsqlException { InnerException: System.Net.Sockets.SocketException socket } =>
             $"the database does not answer: {socket.Message}. Check ConnectionStrings:Dunning, and that PostgreSQL runs there.",
         PostgresException { SqlState: "28P01" or "28000" } => "the database refuses the user or the password of ConnectionStrings:Dunning",
+        PostgresException { SqlState: "42501" } denied => $"the user of ConnectionStrings:Dunning may not do that: {denied.MessageText}",
         PostgresException { SqlState: "3D000" } database => $"{database.MessageText}. Make it with: createdb NAME",
         _ => null,
     };

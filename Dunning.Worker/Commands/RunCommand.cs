@@ -1,10 +1,53 @@
 using System.CommandLine;
+using Dunning.Hosting;
+using Dunning.Jobs;
+using Dunning.Postgres;
 
 namespace Dunning.Commands;
 
+/// <summary><c>run</c>, the default: the service.</summary>
 internal static class RunCommand
 {
-    public static Command Create(CommandContext context) => new("run", "not written yet");
+    public static Command Create(CommandContext context)
+    {
+        var command = new Command("run",
+            """
+            Run the service: the passes as recurring jobs, a health page, and the job host's dashboard for this machine. Stop it with Ctrl-C or
+            SIGTERM: what is under way is finished and saved first. This is what 'dunning' alone does.
 
-    public static Task<int> RunAsync(CommandContext context, ParseResult parsed, CancellationToken ct) => Task.FromResult(CommandLine.Failed);
+              dunning run --set Http:Urls=http://127.0.0.1:5081
+            """);
+        command.SetAction((parsed, ct) => RunAsync(context, parsed, ct));
+        return command;
+    }
+
+    public static async Task<int> RunAsync(CommandContext context, ParseResult parsed, CancellationToken ct)
+    {
+        var settings = context.ReadSettings(parsed);
+        await using var database = await Database.OpenAsync(settings, ct);
+        if (settings.MigratesAtStart)
+        {
+            await MigrateCommand.MigrateAsync(database, context.Time, ct);
+        }
+        else
+        {
+            await new Migrator(database.Source, context.Time).CheckAsync(ct);
+            await using var connection = await database.Source.OpenConnectionAsync(ct);
+            await JobSchema.CheckAsync(connection, ct);
+        }
+        await using var service = await Service.StartAsync(database, settings, context.Configure(parsed), context.Time, ct);
+        await context.Output.WriteLineAsync(
+            $"{BuildInfo.Description}: {database.Description}; listening on {string.Join(", ", service.Addresses)}");
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (ct.Register(asked.SetResult))
+        {
+            await asked.Task;
+        }
+        await context.Output.WriteLineAsync("stopping");
+        if (!await service.StopAsync())
+        {
+            await context.Error.WriteLineAsync("a pass was still under way: its charges are looked up when the service runs again");
+        }
+        return CommandLine.Ok;
+    }
 }

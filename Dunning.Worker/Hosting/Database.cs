@@ -7,6 +7,12 @@ namespace Dunning.Hosting;
 /// <summary>The database to work on: the configured one, or one on the private server that is started for it.</summary>
 public sealed class Database : IAsyncDisposable
 {
+    /// <summary>The demo's database, made anew each time.</summary>
+    public const string DemoName = "dunning_demo";
+
+    // The comment on a database that we made beside the configured one, and may drop again.
+    private const string MadeByUs = "made by dunning, for a simulation";
+
     private readonly EmbeddedServer? _server;
     private readonly Func<CancellationToken, Task>? _drop;
 
@@ -40,18 +46,31 @@ public sealed class Database : IAsyncDisposable
     {
         if (settings.ConnectionString is { } configured)
         {
+            if (name is not null && anew)
+            {
+                await DropMadeAnewAsync(configured, name, ct);
+            }
             return name is null
                 ? new Database(configured, null, null)
                 : new Database(await ScratchOnAsync(configured, name, ct), null, null);
         }
         var server = await StartAsync(settings, scratch: false, ct);
-        name ??= settings.DatabaseName;
-        if (anew)
+        try
         {
-            await server.DropDatabaseAsync(name, ct);
+            name ??= settings.DatabaseName;
+            if (anew)
+            {
+                await server.DropDatabaseAsync(name, ct);
+            }
+            await server.EnsureDatabaseAsync(name, ct);
+            return new Database(server.ConnectionString(name), server, null);
         }
-        await server.EnsureDatabaseAsync(name, ct);
-        return new Database(server.ConnectionString(name), server, null);
+        catch
+        {
+            // Who asked has nothing to close: the server must not outlive the question.
+            await server.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>
@@ -69,8 +88,16 @@ public sealed class Database : IAsyncDisposable
             return null;
         }
         var server = await StartAsync(settings, scratch: true, ct);
-        await server.CreateDatabaseAsync(name, ct);
-        return new Database(server.ConnectionString(name), server, null);
+        try
+        {
+            await server.CreateDatabaseAsync(name, ct);
+            return new Database(server.ConnectionString(name), server, null);
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -104,8 +131,38 @@ public sealed class Database : IAsyncDisposable
             await connection.OpenAsync(ct);
             await using var command = new NpgsqlCommand($"create database \"{name}\"", connection);
             await command.ExecuteNonQueryAsync(ct);
+            await using var comment = new NpgsqlCommand($"comment on database \"{name}\" is '{MadeByUs}'", connection);
+            await comment.ExecuteNonQueryAsync(ct);
         }
         return new NpgsqlConnectionStringBuilder(configured) { Database = name }.ConnectionString;
+    }
+
+    // On a server that is not ours, a database of that name may be anybody's: only one that says it was made by us goes.
+    private static async Task DropMadeAnewAsync(string configured, string name, CancellationToken ct)
+    {
+        if (name != DemoName)
+        {
+            throw new ArgumentException($"only {DemoName} is ever made anew on a configured server, not {name}", nameof(name));
+        }
+        string? comment;
+        await using (var connection = new NpgsqlConnection(configured))
+        {
+            await connection.OpenAsync(ct);
+            await using var question = new NpgsqlCommand(
+                "select coalesce(shobj_description(oid, 'pg_database'), '') from pg_database where datname = $1", connection);
+            question.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
+            comment = (string?)await question.ExecuteScalarAsync(ct);
+        }
+        if (comment is null)
+        {
+            return;
+        }
+        if (comment != MadeByUs)
+        {
+            throw new InvalidDatabaseException(
+                $"the server has a database '{name}' that no demo made: it is left as it is. If it may go: drop database {name}");
+        }
+        await DropOnAsync(configured, name, ct);
     }
 
     private static async Task DropOnAsync(string configured, string name, CancellationToken ct)
@@ -121,3 +178,6 @@ public sealed class Database : IAsyncDisposable
 public sealed class NoPostgresException() : Exception(
     "no connection string is configured (ConnectionStrings:Dunning), and there is no PostgreSQL 15 or newer on this machine for a private server. " +
     "Install it with: " + PostgresInstall.Command());
+
+/// <summary>A database that must be left as it is.</summary>
+public sealed class InvalidDatabaseException(string message) : Exception(message);

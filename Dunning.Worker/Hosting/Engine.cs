@@ -97,11 +97,12 @@ public sealed class Engine : IAsyncDisposable
         return new Rulebook(Rules, LastCatalog, Installation);
     }
 
-    /// <summary>Runs one pass now.</summary>
-    public async Task<PassReport> RunAsync(PassKind kind, CancellationToken ct, Func<Instant>? clock = null)
+    /// <summary>Runs one pass now. <paramref name="onSaved"/> is called for each decision saved, from several threads.</summary>
+    public async Task<PassReport> RunAsync(PassKind kind, CancellationToken ct, Func<Instant>? clock = null, Action<Decision>? onSaved = null)
     {
         var book = await RulebookAsync(ct);
-        return await new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits).RunAsync(kind, ct);
+        var runner = new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits) { OnSaved = onSaved };
+        return await runner.RunAsync(kind, ct);
     }
 
     /// <summary>Decides an action at once, at the present instant.</summary>

@@ -55,6 +55,9 @@ public sealed record WorkerSettings
     /// <summary><c>Http:Urls</c>: where the health page and the dashboard listen. Default http://127.0.0.1:5080.</summary>
     public string Urls { get; init; } = "http://127.0.0.1:5080";
 
+    /// <summary><c>Logging:Format</c>: simple (default), lines for people, or json.</summary>
+    public bool LogsJson { get; init; }
+
     /// <summary>The flat configuration that this was read from.</summary>
     public required ImmutableSortedDictionary<string, string?> Flat { get; init; }
 
@@ -79,6 +82,16 @@ public sealed record WorkerSettings
             Budget = Duration.FromSeconds(Int("Passes:BudgetSeconds", 240, 1, 1500)),
         };
         var migrates = flat.GetValueOrDefault("Database:Migrate") is not { Length: > 0 } text || Flag("Database:Migrate", text);
+        var urls = Given("Http:Urls") ?? "http://127.0.0.1:5080";
+        foreach (var url in urls.Split(';').Where(u => !IsHttpAddress(u)))
+        {
+            faults.Add($"Http:Urls is '{url}', but must be http addresses without a path, parted by semicolons, such as http://127.0.0.1:5080");
+        }
+        var format = Given("Logging:Format") ?? "simple";
+        if (format is not ("simple" or "json"))
+        {
+            faults.Add($"Logging:Format is '{format}', but must be simple or json");
+        }
         if (faults.Count > 0)
         {
             return (null, faults.ToImmutable());
@@ -96,7 +109,8 @@ public sealed record WorkerSettings
             DatabaseBinaries = Given("Database:Binaries"),
             DatabaseName = Given("Database:Name") ?? "dunning",
             MigratesAtStart = migrates,
-            Urls = Given("Http:Urls") ?? "http://127.0.0.1:5080",
+            Urls = urls,
+            LogsJson = format == "json",
             Flat = flat,
         }, []);
 
@@ -129,6 +143,18 @@ public sealed record WorkerSettings
                 faults.Add($"{key} is '{given}', but must be true or false");
             }
             return value;
+        }
+    }
+
+    private static bool IsHttpAddress(string text)
+    {
+        try
+        {
+            return BindingAddress.Parse(text) is { Scheme: "http", PathBase: "", IsUnixPipe: false, IsNamedPipe: false };
+        }
+        catch (FormatException)
+        {
+            return false;
         }
     }
 

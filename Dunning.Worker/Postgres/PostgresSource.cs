@@ -16,6 +16,8 @@ public static class PostgresSource
         DefaultTypeMap.MatchNamesWithUnderscores = true;
         var builder = new NpgsqlConnectionStringBuilder(connectionString);
         builder.ApplicationName ??= "dunning";
+        // The detail of a refused row is the row: addresses and names, in logs and job stores.
+        builder.IncludeErrorDetail = false;
         builder.Options = string.Join(' ', builder.Options, "-c plan_cache_mode=force_custom_plan -c TimeZone=UTC -c DateStyle=ISO").Trim();
         return new NpgsqlDataSourceBuilder(builder.ConnectionString).Build();
     }

@@ -1,0 +1,327 @@
+using System.Collections.Immutable;
+using Dunning.Model;
+using Dunning.Passes;
+using Dunning.Time;
+using NodaTime;
+
+namespace Dunning.Rules;
+
+/// <summary>What may lie ahead of an account.</summary>
+public enum ProspectKind
+{
+    /// <summary>A subscription renews: <see cref="Prospect.Amount"/> will be charged.</summary>
+    Renewal,
+
+    /// <summary>A scheduled cancellation takes effect.</summary>
+    Cancellation,
+
+    /// <summary>A subscription that does not renew expires.</summary>
+    Expiry,
+
+    /// <summary>A dunning step: one attempt, and if it fails the step's mail and notice.</summary>
+    Step,
+
+    /// <summary>The suspending step, as far ahead as it is, when every attempt until then fails.</summary>
+    Suspension,
+
+    /// <summary>An unpaid invoice is charged whatever the schedule.</summary>
+    Recharge,
+
+    /// <summary>The credit balance pays the oldest debt.</summary>
+    CreditPayment,
+
+    /// <summary>A charge without an outcome is looked up at the gateway.</summary>
+    LookUp,
+
+    /// <summary>Money taken twice goes back.</summary>
+    Refund,
+
+    /// <summary>Temporary access ends.</summary>
+    AccessEnd,
+
+    /// <summary>The account is purged, or the purge is postponed for want of a warning.</summary>
+    Purge,
+
+    /// <summary>A purged account's personal data is erased.</summary>
+    Erasure,
+
+    /// <summary>A reminder mail.</summary>
+    Reminder,
+
+    /// <summary>A decided mail is handed to the mail server.</summary>
+    Mail,
+}
+
+/// <summary>Why something that has its date waits all the same.</summary>
+public enum Obstacle
+{
+    /// <summary>The account is suspended.</summary>
+    Suspended,
+
+    /// <summary>The account has temporary access only.</summary>
+    Limited,
+
+    /// <summary>The subscription has an unpaid invoice.</summary>
+    UnpaidInvoice,
+
+    /// <summary>The outcome of a charge is unknown.</summary>
+    UnknownCharge,
+
+    /// <summary>The warning has not left yet.</summary>
+    WarningNotSent,
+
+    /// <summary>The account must not be purged.</summary>
+    LegalHold,
+
+    /// <summary>A recharge is waiting.</summary>
+    RechargeWaiting,
+}
+
+/// <summary>One thing that lies ahead, as things stand.</summary>
+/// <param name="Kind">What.</param>
+/// <param name="At">When it falls due; in the past when the next pass does it. Null: not before its obstacles are gone.</param>
+public sealed record Prospect(ProspectKind Kind, Instant? At)
+{
+    /// <summary>Why it waits; empty when it doesn't.</summary>
+    public ImmutableArray<Obstacle> Obstacles { get; init; } = [];
+
+    public string? Subscription { get; init; }
+
+    /// <summary>The period that is charged for.</summary>
+    public LocalDate? PeriodStart { get; init; }
+
+    /// <summary>Exclusive.</summary>
+    public LocalDate? PeriodEnd { get; init; }
+
+    /// <summary>The billing date that makes it due, or would.</summary>
+    public LocalDate? Date { get; init; }
+
+    public Money? Amount { get; init; }
+
+    /// <summary>Of a renewal: credit that it will use.</summary>
+    public Money? CreditApplied { get; init; }
+
+    /// <summary>Of a renewal: the plan that it will be for.</summary>
+    public string? Plan { get; init; }
+
+    /// <summary>Number of a dunning step.</summary>
+    public int? Step { get; init; }
+
+    /// <summary>What a step does when its attempt fails.</summary>
+    public Options.DunningStep? StepDoes { get; init; }
+
+    /// <summary>Of a reminder or a mail.</summary>
+    public string? Template { get; init; }
+}
+
+/// <summary>
+/// What happens next to an account and when, by the rules themselves: what <c>due</c> holds, item by item, with what it will do and what
+/// stands in its way. For people to look at; nothing is decided on it.
+/// </summary>
+public static class Forecast
+{
+    /// <summary>What lies ahead of a file, in order of time; what waits for something comes last.</summary>
+    public static ImmutableArray<Prospect> Of(AccountFile file, Instant now, Rulebook book)
+    {
+        var draft = new Draft(file, now, book);
+        return
+        [
+            .. Subscriptions(draft).Concat(Invoices(draft)).Concat(Charges(draft)).Concat(Account(draft)).Concat(Mails(draft))
+                .OrderBy(p => p.At ?? Instant.MaxValue).ThenBy(p => p.Date ?? LocalDate.MaxIsoValue).ThenBy(p => p.Kind)
+                .ThenBy(p => p.Subscription, StringComparer.Ordinal),
+        ];
+    }
+
+    /// <summary>The date of the next step of an unpaid invoice's case; null when there is none while things stand as they do.</summary>
+    public static LocalDate? NextAttemptOn(AccountFile file, Invoice invoice) =>
+        file.Access == Access.Active && invoice is { State: InvoiceState.Open, Case: { } dunningCase } ? Stepping.NextStepOn(dunningCase) : null;
+
+    /// <summary>The date of the suspension if every attempt from now on fails; null when the case is exhausted or frozen.</summary>
+    public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>
+        file.Access == Access.Active && invoice is { State: InvoiceState.Open, Case: { Exhausted: false } dunningCase }
+            ? Stepping.SuspendsOn(dunningCase) : null;
+
+    private static IEnumerable<Prospect> Subscriptions(Draft draft)
+    {
+        if (draft.File.PurgedAt is not null)
+        {
+            yield break;
+        }
+        foreach (var subscription in draft.File.Subscriptions.Where(s => s.IsLive))
+        {
+            var at = draft.DueAt(subscription.RenewsOn);
+            var kind = subscription.CancelAtPeriodEnd ? ProspectKind.Cancellation
+                : subscription.AutoRenew ? ProspectKind.Renewal : ProspectKind.Expiry;
+            var prospect = new Prospect(kind, at) { Subscription = subscription.Id, Date = subscription.RenewsOn };
+            yield return kind == ProspectKind.Renewal ? Renewal(draft, subscription, prospect) : prospect;
+        }
+    }
+
+    private static Prospect Renewal(Draft draft, Subscription subscription, Prospect prospect)
+    {
+        if (subscription.LastRenewedOn is { } last && LocalClock.StartOf(last.PlusDays(1), draft.Zone) is var morning && morning > prospect.At)
+        {
+            prospect = prospect with { At = morning };
+        }
+        if (Renewing.IsHeld(draft.File, subscription))
+        {
+            prospect = prospect with { At = null, Obstacles = [.. WhyHeld(draft.File, subscription)] };
+        }
+        var invoice = Renewing.Preview(draft.File, subscription, draft.Now, draft.Book);
+        return prospect with
+        {
+            Plan = subscription.PendingPlan ?? subscription.PlanCode,
+            PeriodStart = subscription.RenewsOn,
+            PeriodEnd = invoice?.PeriodEnd,
+            Amount = invoice?.AmountDue,
+            CreditApplied = invoice?.CreditApplied,
+        };
+    }
+
+    private static IEnumerable<Obstacle> WhyHeld(AccountFile file, Subscription subscription)
+    {
+        if (file.Access != Access.Active)
+        {
+            yield return file.Access == Access.Limited ? Obstacle.Limited : Obstacle.Suspended;
+        }
+        if (Renewing.HasUnpaid(file, subscription.Id))
+        {
+            yield return Obstacle.UnpaidInvoice;
+        }
+    }
+
+    private static IEnumerable<Prospect> Invoices(Draft draft)
+    {
+        var file = draft.File;
+        if (Stepping.CoveredByCredit(file) is { } covered)
+        {
+            yield return About(covered, ProspectKind.CreditPayment, draft.Now);
+        }
+        foreach (var invoice in Stepping.Unpaid(file))
+        {
+            var isUnknown = file.OpenChargeOf(invoice) is not null;
+            if (invoice.RechargeDue)
+            {
+                yield return isUnknown
+                    ? About(invoice, ProspectKind.Recharge, null) with { Obstacles = [Obstacle.UnknownCharge] }
+                    : About(invoice, ProspectKind.Recharge, draft.Now);
+            }
+            if (invoice.Case is not { Exhausted: false } dunningCase)
+            {
+                continue;
+            }
+            var steps = dunningCase.Schedule.Steps;
+            var next = dunningCase.LastStep + 1;
+            var on = Stepping.NextStepOn(dunningCase);
+            var obstacles = WhyNoStep(file, isUnknown, on).ToImmutableArray();
+            yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? draft.DueAt(on!.Value) : null) with
+            {
+                Obstacles = obstacles,
+                Date = on,
+                Step = next,
+                StepDoes = steps[next],
+            };
+            if (!steps[next].Suspend && SuspendsOn(file, invoice) is { } suspendsOn)
+            {
+                yield return About(invoice, ProspectKind.Suspension, draft.DueAt(suspendsOn)) with
+                {
+                    Date = suspendsOn,
+                    Step = steps.Length - 1,
+                    StepDoes = steps[^1],
+                };
+            }
+        }
+    }
+
+    private static IEnumerable<Obstacle> WhyNoStep(AccountFile file, bool isUnknown, LocalDate? on)
+    {
+        if (file.Access != Access.Active)
+        {
+            yield return file.Access == Access.Limited ? Obstacle.Limited : Obstacle.Suspended;
+        }
+        if (isUnknown)
+        {
+            yield return Obstacle.UnknownCharge;
+        }
+        if (on is null)
+        {
+            yield return Obstacle.WarningNotSent;
+        }
+    }
+
+    private static IEnumerable<Prospect> Charges(Draft draft)
+    {
+        foreach (var charge in draft.File.Charges.Where(c => c.IsOpen || c.RefundDue))
+        {
+            yield return new Prospect(
+                charge.IsOpen ? ProspectKind.LookUp : ProspectKind.Refund,
+                charge.IsOpen ? Charging.NextLookUp(draft.Options, charge) : draft.Now)
+            {
+                Subscription = charge.SubscriptionId,
+                PeriodStart = charge.PeriodStart,
+                Amount = charge.Amount,
+            };
+        }
+    }
+
+    private static IEnumerable<Prospect> Account(Draft draft)
+    {
+        var file = draft.File;
+        if (Purging.IsErasable(file))
+        {
+            yield return new Prospect(ProspectKind.Erasure, draft.Now);
+        }
+        if (file.PurgedAt is not null)
+        {
+            yield break;
+        }
+        if (file is { Access: Access.Limited, AccessUntil: { } until })
+        {
+            yield return new Prospect(ProspectKind.AccessEnd, until);
+        }
+        if (file.Access != Access.Active && file.PurgeOn is { } purgeOn)
+        {
+            yield return Purging.PurgesOn(file) is { } date
+                ? new Prospect(ProspectKind.Purge, draft.DueAt(date)) { Date = date }
+                : new Prospect(ProspectKind.Purge, null) { Date = purgeOn, Obstacles = [.. WhyNotPurged(file)] };
+        }
+    }
+
+    private static IEnumerable<Obstacle> WhyNotPurged(AccountFile file)
+    {
+        if (file.LegalHold)
+        {
+            yield return Obstacle.LegalHold;
+        }
+        if (file.Access == Access.Limited)
+        {
+            yield return Obstacle.Limited;
+        }
+        if (file.Charges.Any(c => c.IsOpen))
+        {
+            yield return Obstacle.UnknownCharge;
+        }
+        if (file.Invoices.Any(i => i is { State: InvoiceState.Open, RechargeDue: true }))
+        {
+            yield return Obstacle.RechargeWaiting;
+        }
+        if (file.Mails.Any(m => m.Template == MailTemplates.PurgeWarning && !m.IsOver))
+        {
+            yield return Obstacle.WarningNotSent;
+        }
+    }
+
+    private static IEnumerable<Prospect> Mails(Draft draft) =>
+        Reminding.Ahead(draft).GroupBy(r => (r.Template, r.Subscription)).Select(g => g.MinBy(r => r.At))
+            .Select(r => new Prospect(ProspectKind.Reminder, r.At) { Template = r.Template, Subscription = r.Subscription, Date = r.Date })
+            .Concat(draft.File.Mails.Where(m => !m.IsOver)
+                .Select(m => new Prospect(ProspectKind.Mail, m.NextTryAt) { Template = m.Template, Subscription = m.Facts.Subscription }));
+
+    private static Prospect About(Invoice invoice, ProspectKind kind, Instant? at) => new(kind, at)
+    {
+        Subscription = invoice.SubscriptionId,
+        PeriodStart = invoice.PeriodStart,
+        PeriodEnd = invoice.PeriodEnd,
+        Amount = invoice.AmountDue,
+    };
+}

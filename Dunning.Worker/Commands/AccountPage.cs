@@ -1,0 +1,89 @@
+using System.Collections.Immutable;
+using Dunning.Events;
+using Dunning.Hosting;
+using Dunning.Model;
+using Dunning.Options;
+using Dunning.Passes;
+using Dunning.Postgres;
+using Dunning.Rules;
+using Dunning.Time;
+using NodaTime;
+using NodaTime.Text;
+
+namespace Dunning.Commands;
+
+/// <summary>Everything that <c>show</c> tells about one account.</summary>
+/// <param name="AsOf">Now; in a database made for simulation the simulated now.</param>
+/// <param name="IsSimulated">Whether it is.</param>
+/// <param name="Sheet">The rows, also of what is over.</param>
+/// <param name="File">The account as decisions read it.</param>
+/// <param name="Ahead">What lies ahead.</param>
+/// <param name="Events">Its events, newest last.</param>
+/// <param name="Words">How its dates and amounts are written.</param>
+internal sealed record AccountPage(
+    Instant AsOf,
+    bool IsSimulated,
+    AccountSheet Sheet,
+    AccountFile File,
+    ImmutableArray<Prospect> Ahead,
+    ImmutableArray<BookEvent> Events,
+    AccountWords Words)
+{
+    /// <summary>
+    /// Whether the database was last worked out with other rules than these: then what lies ahead is by these, and not by those of the service.
+    /// </summary>
+    public bool HasOtherRules { get; private init; }
+
+    /// <summary>Reads the page, or null when there is no account of that id.</summary>
+    public static async Task<AccountPage?> ReadAsync(
+        Database database, WorkerSettings settings, string id, TimeProvider time, CancellationToken ct)
+    {
+        if (await new PostgresQueries(database.Source).ShowAsync(id, ct) is not { } sheet
+            || await new PostgresFiles(database.Source).FileAsync(id, ct) is not { } file)
+        {
+            return null;
+        }
+        var events = ImmutableArray.CreateBuilder<BookEvent>();
+        await foreach (var e in new PostgresEvents(database.Source).OfAccountAsync(id, ct))
+        {
+            events.Add(e);
+        }
+        var store = new PostgresSettings(database.Source);
+        var simulation = await store.GetAsync(PostgresSettings.Simulation, ct);
+        // A simulated book has its own time, and the time-zone data of the books.
+        var rules = simulation is null ? settings.Rules : settings.Rules.ForSimulation() with { Zones = ZoneData.V2025b };
+        var now = simulation is null ? Instant.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds())
+            : InstantPattern.General.Parse(simulation) is { Success: true } simulated ? simulated.Value : file.LastEventAt;
+        now = Instant.Max(now, file.LastEventAt);
+        var catalog = await new PostgresCatalog(database.Source).LoadAsync(ct);
+        var book = new Rulebook(rules, catalog, await store.InstallationAsync(ct));
+        var methods = sheet.Methods.ToDictionary(m => new MethodRef(m.Id, m.Generation), MethodOf);
+        return new AccountPage(
+            now,
+            simulation is not null,
+            sheet,
+            file,
+            Forecast.Of(file, now, book),
+            events.ToImmutable(),
+            new AccountWords(rules.Zones[file.TimeZone], file.Currency, methods.GetValueOrDefault,
+                code => catalog.Plans.GetValueOrDefault(code)?.NameIn("en")))
+        {
+            HasOtherRules = await store.GetAsync(PostgresSettings.Rules, ct) is { } known && known != rules.Fingerprint,
+        };
+    }
+
+    /// <summary>Why the last attempt of an invoice failed, when the last one did.</summary>
+    public string? LastFailure(Invoice invoice)
+    {
+        var last = Events.LastOrDefault(e => e.Subscription == invoice.SubscriptionId && e.PeriodStart == invoice.PeriodStart
+            && e.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped or EventTypes.ChargeSucceeded or EventTypes.ChargeUnknown);
+        return last?.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped ? last.Code ?? last.Reason : null;
+    }
+
+    /// <summary>The row of an invoice, with its number.</summary>
+    public InvoiceView? RowOf(Invoice invoice) => Sheet.Invoices.FirstOrDefault(i =>
+        i.SubscriptionId == invoice.SubscriptionId && i.PeriodStart == new DateOnly(invoice.PeriodStart.Year, invoice.PeriodStart.Month, invoice.PeriodStart.Day));
+
+    private static PaymentMethod MethodOf(MethodView row) =>
+        new() { Id = row.Id, Generation = row.Generation, Token = "", Brand = row.Brand, Last4 = row.Last4 };
+}

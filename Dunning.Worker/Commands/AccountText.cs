@@ -1,0 +1,294 @@
+using System.Globalization;
+using System.Text;
+using Dunning.Model;
+using Dunning.Postgres;
+using Dunning.Rules;
+using NodaTime;
+
+namespace Dunning.Commands;
+
+/// <summary>An account's page as text for a person: what it is, what it owes, what happens next, what has happened.</summary>
+internal sealed class AccountText(AccountPage page, Paint paint)
+{
+    private const int RecentPaid = 5;
+
+    private readonly StringBuilder _text = new();
+    private readonly EventSentences _sentences = new(page.Words);
+
+    private AccountFile File => page.File;
+
+    private AccountWords Words => page.Words;
+
+    /// <summary>The page with at most so many events.</summary>
+    public string Write(int events)
+    {
+        Who();
+        State();
+        Contacts();
+        Methods();
+        Subscriptions();
+        Unpaid();
+        Paid();
+        UnderWay();
+        Next();
+        Timeline(events);
+        return _text.ToString().TrimEnd();
+    }
+
+    private void Who()
+    {
+        var a = page.Sheet.Account;
+        Line(paint.Bold(File.Id) + (File.Name.Length > 0 ? "  " + File.Name : "")
+            + $"  ({a.Country}, {a.TimeZone}, {a.Currency}, {a.Locale})");
+        Line(paint.Dim($"as of {Words.Time(page.AsOf)}{(page.IsSimulated ? " (simulated)" : "")}; dates and times are those of {a.TimeZone}"));
+    }
+
+    private void State()
+    {
+        Line("");
+        Row("access", Access());
+        if (File is { Access: Dunning.Model.Access.Limited, AccessUntil: { } until })
+        {
+            Row("", $"temporary access until {Words.Time(until)}");
+        }
+        if (File.Access != Dunning.Model.Access.Active && File is { PurgedAt: null, PurgeOn: { } purgeOn })
+        {
+            Row("", File.LegalHold ? $"purge date {AccountWords.Date(purgeOn)}, but a legal hold: not purged" : $"purge on {AccountWords.Date(purgeOn)}");
+        }
+        Row("credit", Words.Amount(File.Credit));
+        if (File.LegalHold)
+        {
+            Row("hold", "legal hold: never purged");
+        }
+    }
+
+    private string Access()
+    {
+        if (File.PurgedAt is { } purged)
+        {
+            return paint.Magenta($"purged on {AccountWords.Date(Words.DateOf(purged))}")
+                + (File.ErasedAt is { } erased ? $"; personal data erased {Words.Time(erased)}" : "; personal data is erased once the last mail has left");
+        }
+        if (File.Closed)
+        {
+            return "closed: no live subscription, nothing owed";
+        }
+        return File.Access switch
+        {
+            Dunning.Model.Access.Active => paint.Green("active"),
+            Dunning.Model.Access.Suspended => paint.Red(Since("suspended")),
+            Dunning.Model.Access.Limited => paint.Yellow(Since("limited: suspended")),
+        };
+
+        string Since(string what) => File.SuspendedOn is { } on ? $"{what} since {AccountWords.Date(on)}" : what;
+    }
+
+    private void Contacts()
+    {
+        Heading("contacts");
+        foreach (var c in File.Contacts)
+        {
+            Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
+                + (c.GetsMail ? "" : paint.Dim("  gets no billing mail")));
+        }
+        None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
+    }
+
+    private void Methods()
+    {
+        Heading("payment methods");
+        foreach (var m in File.Methods)
+        {
+            Row(m.IsDefault ? "default" : m.IsBackup ? "backup" : "not used",
+                AccountWords.Method(m) + (m.Expires is { } expires ? $", expires {AccountWords.Month(expires)}" : "") + ", " + m.State switch
+                {
+                    MethodState.Ok => "chargeable",
+                    MethodState.Blocked => paint.Red("blocked by a hard decline until it is replaced"),
+                    MethodState.Waiting => paint.Yellow("waits for the customer to authenticate"),
+                });
+        }
+        None(File.Methods.IsEmpty, File.ErasedAt is null ? "none" : "erased");
+    }
+
+    private void Subscriptions()
+    {
+        Heading("subscriptions");
+        foreach (var s in File.Subscriptions)
+        {
+            Row(s.Id, $"{s.Quantity.ToString(CultureInfo.InvariantCulture)} × {Words.Plan(s.PlanCode)}, {Renews(s)}");
+            if (s.PendingPlan is { } plan)
+            {
+                Row("", $"changes to {Words.Plan(plan)} at its next renewal");
+            }
+            if (s.CancelKept)
+            {
+                Row("", "a cancellation was received; it is decided when the outcome of the charge is known");
+            }
+        }
+        foreach (var s in page.Sheet.Subscriptions.Where(s => s.State != "live"))
+        {
+            Row(s.Id, paint.Dim($"{s.State}; it was {s.Quantity.ToString(CultureInfo.InvariantCulture)} × {Words.Plan(s.PlanCode)}"));
+        }
+        None(page.Sheet.Subscriptions.Count == 0, "none");
+    }
+
+    private static string Renews(Subscription s)
+    {
+        var on = AccountWords.Date(s.RenewsOn);
+        return s.CancelAtPeriodEnd ? $"ends on {on} (canceled)" : s.AutoRenew ? $"renews on {on}" : $"ends on {on} (does not renew)";
+    }
+
+    private void Unpaid()
+    {
+        Heading("unpaid invoices");
+        foreach (var i in File.Invoices)
+        {
+            Line("  " + paint.Red(AccountWords.Amount(i.AmountDue)) + $"  {i.SubscriptionId}, {AccountWords.Days(i.PeriodStart, i.PeriodEnd)}"
+                + (page.RowOf(i) is { } row ? $", {NumberOf(row)}" : "") + $", unpaid since {AccountWords.Date(Words.DateOf(i.IssuedAt))}");
+            if (page.LastFailure(i) is { } why)
+            {
+                Line($"    last attempt failed: {AccountWords.Plain(why)}");
+            }
+            if (i.Case is not { } c)
+            {
+                Line("    no dunning case: its first attempt has no outcome yet");
+                continue;
+            }
+            Line($"    dunning since {AccountWords.Date(c.DayZero)}: {StepOf(c.LastStep, c)} done on {AccountWords.Date(c.LastStepOn)}"
+                + (c.HasNotices ? "; in-app notice shown" : ""));
+            if (c.Exhausted)
+            {
+                Line("    exhausted: no more attempts until there is a new payment method, an authentication or enough credit");
+            }
+            else if (Forecast.SuspendsOn(File, i) is { } suspendsOn)
+            {
+                Line($"    next attempt {(Forecast.NextAttemptOn(File, i) is { } next ? AccountWords.Date(next) : "once the warning has left")}; "
+                    + $"suspends on {AccountWords.Date(suspendsOn)} if nothing is paid");
+            }
+            else
+            {
+                Line("    frozen: no step falls due until access is active again");
+            }
+        }
+        None(File.Invoices.IsEmpty, "none");
+    }
+
+    private void Paid()
+    {
+        var settled = page.Sheet.Invoices.Where(i => i.State != "open").OrderBy(i => i.SettledAt).ToList();
+        Heading(settled.Count > RecentPaid
+            ? string.Create(CultureInfo.InvariantCulture, $"settled invoices, the last {RecentPaid} of {settled.Count}") : "settled invoices");
+        foreach (var i in settled.TakeLast(RecentPaid))
+        {
+            Line($"  {AccountWords.Amount(new Money(i.AmountDue, File.Currency))}  {i.SubscriptionId}, "
+                + $"{AccountWords.Days(DateOf(i.PeriodStart), DateOf(i.PeriodEnd))}, {NumberOf(i)}, {AccountWords.Plain(i.State)}"
+                + (i.SettledAt is { } at ? $" {AccountWords.Date(Words.DateOf(InstantOf(at)))}" : ""));
+        }
+        None(settled.Count == 0, "none");
+    }
+
+    private void UnderWay()
+    {
+        var mails = page.Sheet.Mails.Where(m => m.State is "pending" or "dead").ToList();
+        var notices = page.Sheet.Notices.Where(n => n.ClearedAt is null).ToList();
+        if (!File.Charges.IsEmpty)
+        {
+            Heading("charges without an outcome");
+            foreach (var c in File.Charges)
+            {
+                Line($"  {AccountWords.Amount(c.Amount)} on {Words.Method(c.Method)} for {c.SubscriptionId}, {AccountWords.Date(c.PeriodStart)}: "
+                    + (c.RefundDue ? paint.Yellow("taken twice: it is being refunded")
+                        : c.Stuck ? paint.Red($"stuck, first sent {Words.Time(c.FirstCalledAt)}: look it up at the gateway, then "
+                            + $"'dunning act {File.Id} abandon_charge --subscription {c.SubscriptionId}' if it was never made")
+                        : c.State == ChargeState.InFlight ? $"under way since {Words.Time(c.LastCalledAt)}"
+                        : paint.Yellow($"unknown since {Words.Time(c.LastCalledAt)}")));
+            }
+        }
+        if (mails.Count > 0)
+        {
+            Heading("mails that have not left");
+            foreach (var m in mails)
+            {
+                Line($"  '{AccountWords.Plain(m.Template)}' to {m.Email}, decided {Words.Time(InstantOf(m.DecidedAt))}: "
+                    + (m.State == "dead" ? paint.Red("dead: refused for good")
+                        : string.Create(CultureInfo.InvariantCulture, $"pending after {m.Tries} tries")
+                            + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "")));
+            }
+        }
+        if (notices.Count > 0)
+        {
+            Heading("in-app notices shown");
+            foreach (var n in notices)
+            {
+                Line($"  '{AccountWords.Plain(n.Kind)}' to {AccountWords.Audience(n.Audience)} since {Words.Time(InstantOf(n.PostedAt))}, "
+                    + $"for {n.SubscriptionId}, {AccountWords.Date(DateOf(n.PeriodStart))}");
+            }
+        }
+    }
+
+    private void Next()
+    {
+        Heading("what happens next");
+        var sentences = new ProspectSentences(page.Words, File);
+        foreach (var p in page.Ahead)
+        {
+            var when = p.At is not { } at ? "waits" : at <= page.AsOf ? "at the next pass" : Words.Time(at);
+            Line($"  {paint.Cyan(when.PadRight(29))} {sentences.Of(p)}");
+        }
+        None(page.Ahead.IsEmpty, File.PurgedAt is not null ? "nothing: purged is final"
+            : File.Closed ? "nothing: the account is closed" : "nothing until somebody acts");
+    }
+
+    private void Timeline(int count)
+    {
+        var shown = page.Events.TakeLast(count).ToList();
+        Heading(shown.Count < page.Events.Length
+            ? string.Create(CultureInfo.InvariantCulture, $"what happened, the last {shown.Count} of {page.Events.Length} events") : "what happened");
+        LocalDate? day = null;
+        foreach (var e in shown)
+        {
+            if (Words.DateOf(e.At) is var date && date != day)
+            {
+                day = date;
+                Line("  " + paint.Bold(AccountWords.Day(date)));
+            }
+            Line($"    {Words.Clock(e.At)}  {_sentences.Of(e)}");
+        }
+        None(page.Events.IsEmpty, "nothing yet");
+    }
+
+    /// <summary>A step and how many there are; the first, the renewal itself, is step 0.</summary>
+    internal static string StepOf(int step, DunningCase dunningCase) =>
+        string.Create(CultureInfo.InvariantCulture, $"step {step} of {dunningCase.Schedule.Steps.Length - 1}");
+
+    private static string NumberOf(InvoiceView row) => string.Create(CultureInfo.InvariantCulture, $"invoice {row.Series} {row.Year}-{row.Number}");
+
+    private static string RoleOf(ContactRole role) => role switch
+    {
+        ContactRole.Owner => "owner",
+        ContactRole.Billing => "billing",
+        ContactRole.Admin => "admin",
+    };
+
+    private static LocalDate DateOf(DateOnly date) => new(date.Year, date.Month, date.Day);
+
+    internal static Instant InstantOf(DateTime at) => Instant.FromDateTimeUtc(DateTime.SpecifyKind(at, DateTimeKind.Utc));
+
+    private void Heading(string title)
+    {
+        Line("");
+        Line(paint.Bold(title.ToUpperInvariant()));
+    }
+
+    private void Row(string label, string value) => Line($"  {label,-9} {value}");
+
+    private void None(bool isEmpty, string text)
+    {
+        if (isEmpty)
+        {
+            Line("  " + paint.Dim(text));
+        }
+    }
+
+    private void Line(string text) => _text.AppendLine(text);
+}

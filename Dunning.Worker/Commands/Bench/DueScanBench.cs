@@ -1,0 +1,238 @@
+using System.Globalization;
+using System.Text.Json;
+using Dapper;
+using Dunning.Hosting;
+using Dunning.Passes;
+using Dunning.Postgres;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Commands.Bench;
+
+/// <summary>
+/// What it costs to find and lock what is due, in a large book and in a small one. It is the product's own statement, once under <c>explain</c> for
+/// the pages that it touches and then as it is for the time.
+/// </summary>
+internal sealed class DueScanBench(BenchServer server, WorkerSettings settings, TimeProvider time, ProgressLine progress)
+{
+    private readonly BenchBook _bench = new(settings);
+
+    /// <summary>Makes both books and looks for what is due in turn.</summary>
+    public async Task<DueScanResult> RunAsync(int few, int many, int due, int runs, CancellationToken ct)
+    {
+        var facts = await server.FactsAsync(ct);
+        var machine = MachineFacts.Now();
+        await using var small = await MakeAsync("few", few, due, 0, ct);
+        await using var large = await MakeAsync("many", many, due, 0.1, ct);
+        await server.CheckpointAsync(ct);
+        var result = new DueScanResult(facts, machine, due, new Scans(few), new Scans(many));
+        // The first look reads from disk what the others find in memory: one each that does not count.
+        for (var run = 0; run <= runs; run++)
+        {
+            progress.Show(0.8 + (0.2 * run / runs), "looking for what is due");
+            foreach (var (source, scans) in new[] { (small, result.Few), (large, result.Many) })
+            {
+                var (buffers, plan) = await ExplainAsync(source, due, ct);
+                var took = await ScanAsync(source, due, ct);
+                if (run > 0)
+                {
+                    scans.Buffers.Add(buffers);
+                    scans.PlanMs.Add(plan);
+                    scans.Ms.Add(took);
+                }
+            }
+        }
+        foreach (var (source, scans) in new[] { (small, result.Few), (large, result.Many) })
+        {
+            scans.ClaimMs = await ClaimAsync(source, due, ct);
+        }
+        return result;
+    }
+
+    private async Task<NpgsqlDataSource> MakeAsync(string name, int accounts, int due, double share, CancellationToken ct)
+    {
+        await server.CreateAsync(name, null, ct);
+        var source = PostgresSource.Create(server.ConnectionString(name));
+        await _bench.PrepareAsync(source, time, ct);
+        await using var connection = await source.OpenConnectionAsync(ct);
+        var statements = new[]
+        {
+            // Those that are due lie all over the table, and their ids all over the index.
+            $"""
+            create temporary table made as
+            select i, {BenchBook.IdSql} as id, i::bigint * @due / @accounts <> (i::bigint - 1) * @due / @accounts or i = 0 as is_due
+            from generate_series(0, @accounts - 1) i
+            """,
+            """
+            insert into dunning.account (id, name, legal_name, country, time_zone, currency, locale, line1, postal_code, city, last_event_at,
+                contact_count, import_hash)
+            select id, 'Atelier ' || i, 'Atelier ' || i || ' SARL', 'FR', 'Europe/Paris', 'EUR', 'fr', i || ' rue de la République', '69002', 'Lyon',
+                @known, 1, id
+            from made
+            """,
+            """
+            insert into dunning.subscription (id, account_id, plan_code, interval_unit, interval_count, quantity, anchor, renews_on,
+                renews_on_known_at, auto_renew, cancel_at_period_end, state)
+            select 'sub_' || substr(id, 5), id, 'team', 'month', 1, 1 + i % 5, r.renews_on - interval '14 months', r.renews_on, @known, true, false,
+                'live'
+            from made
+            cross join lateral (select (@today::date + case when is_due then 0 else 1 + i % 28 end)::date as renews_on) r
+            """,
+            """
+            insert into dunning.contact (account_id, number, email, name, role) select id, 1, 'owner@' || id || '.example', 'Claire Martin', 'owner'
+            from made where is_due
+            """,
+            """
+            insert into dunning.payment_method (account_id, id, generation, token, expires, is_default, is_backup, brand, last4, state,
+                authenticated, known_at, expiry_reminder_sent)
+            select id, 'card_' || i, 0, 'sandbox_ok', '2028-06-01', true, false, 'visa', '4242', 'ok', false, @known, false from made where is_due
+            """,
+            """
+            insert into dunning.due (account_id, pass, at)
+            select s.account_id, 'renew', (s.renews_on + time '09:00') at time zone 'Europe/Paris' from dunning.subscription s
+            union all
+            select id, 'remind', timestamptz '2028-05-31 07:00Z' from made
+            """,
+            "drop table made",
+            "vacuum analyze",
+        };
+        for (var i = 0; i < statements.Length; i++)
+        {
+            progress.Show(share + ((0.8 - share) * i / statements.Length), FormattableString.Invariant($"making {accounts:N0} accounts"));
+            var parameters = new
+            {
+                accounts, due, known = BenchBook.Now.Minus(Duration.FromDays(28)).ToDateTimeUtc(), today = BenchBook.RenewsOn.ToDateOnly(),
+            };
+            await connection.ExecuteAsync(new CommandDefinition(statements[i], parameters, commandTimeout: 0, cancellationToken: ct));
+        }
+        return source;
+    }
+
+    private static object Parameters(int due) => new
+    {
+        pass = Texts.Pass[PassKind.Renew], now = BenchBook.Now.ToDateTimeUtc(), limit = due, paused = Array.Empty<string>(),
+    };
+
+    private static async Task<(long Buffers, double Ms)> ExplainAsync(NpgsqlDataSource source, int due, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(Files.OnlyProbes, transaction: transaction, cancellationToken: ct));
+        var text = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
+            "explain (analyze, buffers, timing off, format json) " + PostgresBook.LockOnePass, Parameters(due), transaction, cancellationToken: ct));
+        await transaction.RollbackAsync(ct);
+        using var json = JsonDocument.Parse(text!);
+        var explained = json.RootElement[0];
+        var plan = explained.GetProperty("Plan");
+        var rows = plan.GetProperty("Actual Rows").GetDouble();
+        return rows < due
+            ? throw new InvalidOperationException(FormattableString.Invariant($"the statement found {rows} of {due}"))
+            : (plan.GetProperty("Shared Hit Blocks").GetInt64() + plan.GetProperty("Shared Read Blocks").GetInt64(),
+                explained.GetProperty("Execution Time").GetDouble());
+    }
+
+    private async Task<double> ScanAsync(NpgsqlDataSource source, int due, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(Files.OnlyProbes, transaction: transaction, cancellationToken: ct));
+        var began = time.GetTimestamp();
+        var found = (await connection.QueryAsync<string>(new CommandDefinition(
+            PostgresBook.LockOnePass, Parameters(due), transaction, cancellationToken: ct))).AsList();
+        var took = time.GetElapsedTime(began).TotalMilliseconds;
+        await transaction.RollbackAsync(ct);
+        return found.Count == due ? took : throw new InvalidOperationException(FormattableString.Invariant($"{found.Count} found instead of {due}"));
+    }
+
+    // Once a book, for it changes the book: all of it, with reading the files and saving what is decided.
+    private async Task<double> ClaimAsync(NpgsqlDataSource source, int due, CancellationToken ct)
+    {
+        var book = _bench.On(source);
+        var run = new PassRun(BenchBook.Now, PassKind.Renew);
+        var (claimed, began) = (0, time.GetTimestamp());
+        while (true)
+        {
+            var batch = await book.ClaimAsync(
+                PassKind.Renew, BenchBook.Now, settings.Limits.BatchSize, file => Pass.Begin(file, run, _bench.Rules), ct);
+            if (batch.Decisions.Count == 0)
+            {
+                break;
+            }
+            claimed += batch.Decisions.Count;
+        }
+        var took = time.GetElapsedTime(began).TotalMilliseconds;
+        return claimed == due ? took : throw new InvalidOperationException(FormattableString.Invariant($"{claimed} claimed instead of {due}"));
+    }
+}
+
+/// <summary>The looks at one book.</summary>
+internal sealed class Scans(int accounts)
+{
+    /// <summary>How large the book is.</summary>
+    public int Accounts => accounts;
+
+    /// <summary>Pages touched, in memory or read.</summary>
+    public List<double> Buffers { get; } = [];
+
+    /// <summary>Milliseconds on the server.</summary>
+    public List<double> PlanMs { get; } = [];
+
+    /// <summary>Milliseconds until the ids were here.</summary>
+    public List<double> Ms { get; } = [];
+
+    /// <summary>Milliseconds to claim everything due, files read and decisions saved.</summary>
+    public double ClaimMs { get; set; }
+}
+
+/// <summary>What <c>bench due-scan</c> found.</summary>
+internal sealed record DueScanResult(ServerFacts Server, MachineFacts Machine, int Due, Scans Few, Scans Many)
+{
+    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true };
+
+    /// <summary>Pages in the large book for each in the small one.</summary>
+    public double BuffersRatio => Median(Many.Buffers) / Median(Few.Buffers);
+
+    /// <summary>The same of the time until the ids were here.</summary>
+    public double TimeRatio => Median(Many.Ms) / Median(Few.Ms);
+
+    /// <summary>For scripts.</summary>
+    public string ToJson() => JsonSerializer.Serialize(new
+    {
+        server = new { version = Server.Version, durable = Server.IsDurable, shared_buffers = Server.SharedBuffers },
+        machine = new { cores = Machine.Cores, runtime = Machine.Runtime, load = Machine.Load },
+        due = Due,
+        few = Of(Few),
+        many = Of(Many),
+        ratios = new { buffers = Math.Round(BuffersRatio, 3, MidpointRounding.AwayFromZero), time = Math.Round(TimeRatio, 3, MidpointRounding.AwayFromZero) },
+    }, Options);
+
+    /// <summary>For people.</summary>
+    public string ToText() => string.Join(Environment.NewLine,
+    [
+        Server.ToString(),
+        Machine.ToString(),
+        "",
+        FormattableString.Invariant($"{"finding and locking what is due",-36}{"pages",9}{"ms there",11}{"ms here",11}   every run, ms here"),
+        Line(Few),
+        Line(Many),
+        FormattableString.Invariant($"{"ratio (wanted: at most 1.5)",-36}{BuffersRatio,9:F2}{Median(Many.PlanMs) / Median(Few.PlanMs),11:F2}{TimeRatio,11:F2}"),
+        "",
+        FormattableString.Invariant($"claiming all of it, saved in batches: {Few.ClaimMs:F0} ms and {Many.ClaimMs:F0} ms, once each"),
+    ]);
+
+    private string Line(Scans s) => FormattableString.Invariant(
+        $"{FormattableString.Invariant($"{Due:N0} due among {s.Accounts:N0}"),-36}{Median(s.Buffers),9:N0}{Median(s.PlanMs),11:F1}{Median(s.Ms),11:F1}   ")
+        + string.Join("  ", s.Ms.Select(ms => ms.ToString("F1", CultureInfo.InvariantCulture)));
+
+    private static object Of(Scans s) => new
+    {
+        accounts = s.Accounts, buffers = Median(s.Buffers), server_ms = Median(s.PlanMs), ms = Median(s.Ms), runs_ms = s.Ms, runs_buffers = s.Buffers,
+        claim_ms = s.ClaimMs,
+    };
+
+    private static double Median(List<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
+    }
+}

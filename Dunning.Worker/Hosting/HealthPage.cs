@@ -1,0 +1,100 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Dapper;
+using Dunning.Jobs;
+using NodaTime.Text;
+using Npgsql;
+
+namespace Dunning.Hosting;
+
+/// <summary>
+/// What operators and load balancers ask: <c>/health/live</c> (the process answers), <c>/health/ready</c> and <c>/health</c> (it can work, and how its
+/// passes went). No personal data, no address of the database.
+/// </summary>
+internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string? jobPages)
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+
+    private static readonly JsonSerializerOptions s_json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        // It is JSON, never part of a page.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    public void Map(WebApplication app)
+    {
+        app.MapGet("/health/live", () => "live");
+        app.MapGet("/health", WriteAsync);
+        app.MapGet("/health/ready", WriteAsync);
+        app.MapGet("/", WriteStartAsync);
+    }
+
+    private async Task WriteAsync(HttpContext http)
+    {
+        var schema = await SchemaAsync(http.RequestAborted);
+        var status = schema is null ? "database unreachable" : worker.Mismatch is not null ? "restart needed" : "ok";
+        http.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+        http.Response.Headers.CacheControl = "no-store";
+        await http.Response.WriteAsJsonAsync(
+            new
+            {
+                Status = status,
+                BuildInfo.Version,
+                BuildInfo.JobHost,
+                BuildInfo.MailTransport,
+                Database = new { IsReachable = schema is not null, SchemaVersion = schema },
+                Passes = worker.Statuses.Select(p => new
+                {
+                    Pass = PassJobs.NameOf(p.Pass),
+                    p.IsRunning,
+                    LastRunAt = p.StartedAt is { } at ? InstantPattern.General.Format(at) : null,
+                    DurationMs = (long)p.Duration.TotalMilliseconds,
+                    p.Accounts,
+                    p.Failures,
+                    p.HasFailed,
+                }),
+            },
+            s_json,
+            http.RequestAborted);
+    }
+
+    private Task WriteStartAsync(HttpContext http)
+    {
+        http.Response.ContentType = "text/html; charset=utf-8";
+        return http.Response.WriteAsync(
+            $"""
+            <!DOCTYPE html>
+            <html lang="en">
+            <head><meta charset="utf-8"><title>Dunning</title></head>
+            <body>
+            <h1>Dunning</h1>
+            <p>{HtmlEncoder.Default.Encode(BuildInfo.Description)}</p>
+            <ul>
+            <li><a href="/health">Health</a></li>
+            {(jobPages is null ? "" : $"<li><a href=\"{jobPages}\">Jobs</a> (from this machine only)</li>")}
+            </ul>
+            </body>
+            </html>
+            """,
+            http.RequestAborted);
+    }
+
+    // Whatever keeps the database from answering, the answer here is that it does not; the passes' log tells why.
+    private async Task<int?> SchemaAsync(CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(s_patience);
+        try
+        {
+            await using var connection = await source.OpenConnectionAsync(patience.Token);
+            return await connection.ExecuteScalarAsync<int>(
+                new CommandDefinition("select max(version) from dunning.migration", cancellationToken: patience.Token));
+        }
+        catch (Exception e) when (e is NpgsqlException or OperationCanceledException or TimeoutException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+}

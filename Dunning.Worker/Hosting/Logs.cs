@@ -1,0 +1,29 @@
+namespace Dunning.Hosting;
+
+/// <summary>The service's log: on standard output, by UTC, as lines or as JSON.</summary>
+internal static class Logs
+{
+    /// <summary>Our own words from information on, the frameworks' warnings; <c>Logging:LogLevel:…</c> over that.</summary>
+    public static void Configure(ILoggingBuilder logging, WorkerSettings settings, IConfiguration configuration)
+    {
+        const string UtcStamp = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        logging.SetMinimumLevel(LogLevel.Information);
+        foreach (var framework in (string[])["Microsoft", "System", "Hangfire", "Quartz", "Npgsql"])
+        {
+            logging.AddFilter(framework, LogLevel.Warning);
+        }
+        // A start that fails is told by the command, in a line. Keys that live as long as the process are meant to.
+        logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
+        logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
+        logging.AddConfiguration(configuration.GetSection("Logging"));
+        if (settings.LogsJson)
+        {
+            logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, UtcStamp.Trim()));
+        }
+        else
+        {
+            logging.AddSimpleConsole(console =>
+                (console.UseUtcTimestamp, console.TimestampFormat, console.SingleLine) = (true, UtcStamp, true));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+using Dunning.Jobs;
+using Dunning.Postgres;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Dunning.Hosting;
+
+/// <summary>An address that the service is to listen on can't be had.</summary>
+public sealed class ListenException(string message) : Exception(message);
+
+/// <summary>The service: recurring jobs over one database, and the pages that tell how it fares.</summary>
+internal sealed class Service : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly Engine _engine;
+    private readonly PassWorker _worker;
+    private readonly IJobHost _host;
+    private int _isStopped;
+
+    private Service(WebApplication app, Engine engine, PassWorker worker, IJobHost host)
+    {
+        (_app, _engine, _worker, _host) = (app, engine, worker, host);
+    }
+
+    /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
+    public IReadOnlyCollection<string> Addresses =>
+        [.. _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses];
+
+    /// <summary>The services of the process.</summary>
+    public IServiceProvider Services => _app.Services;
+
+    /// <summary>
+    /// Starts it on a database whose schema is there: works a change of the rules' settings in, listens, then lets the jobs run.
+    /// </summary>
+    /// <exception cref="ListenException">An address can't be had.</exception>
+    public static async Task<Service> StartAsync(
+        Database database, WorkerSettings settings, IConfiguration configuration, TimeProvider time, CancellationToken ct)
+    {
+        var host = JobHosts.Create();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions
+        {
+            ApplicationName = typeof(Service).Assembly.GetName().Name,
+            ContentRootPath = AppContext.BaseDirectory,
+            EnvironmentName = Environments.Production,
+        });
+        Logs.Configure(builder.Logging, settings, configuration);
+        builder.WebHost.UseKestrelCore().UseUrls(settings.Urls);
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        // Stopped by the command, whose token hears Ctrl-C and SIGTERM: two listeners to one signal would race.
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(3));
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton(time);
+        Engine? engine = null;
+        builder.Services.AddSingleton(provider => new PassWorker(
+            (pass, onSaved, stop) => engine!.RunAsync(pass, stop, onSaved: onSaved), host, time, provider.GetRequiredService<ILogger<PassWorker>>()));
+        foreach (var pass in JobSettings.Passes)
+        {
+            builder.Services.AddTransient(PassJobs.TypeOf(pass));
+        }
+        host.AddServices(
+            builder.Services, new JobHostOptions(settings.Jobs, database.Source, database.ConnectionString, settings.Limits.BatchSize, time));
+        var app = builder.Build();
+        Service? service = null;
+        try
+        {
+            engine = await Engine.OpenAsync(database, settings, time, app.Services.GetRequiredService<ILoggerFactory>(), takesOver: true, ct);
+            var worker = app.Services.GetRequiredService<PassWorker>();
+            service = new Service(app, engine, worker, host);
+            new HealthPage(worker, database.Source, host.Pages).Map(app);
+            host.Map(app);
+            await ListenAsync(app, settings.Urls, ct);
+            await host.StartAsync(app.Services, ct);
+            if (settings.Jobs.RunsAtStart)
+            {
+                foreach (var (pass, _) in settings.Jobs.Recurring)
+                {
+                    await host.TriggerAsync(pass, ct);
+                }
+            }
+            return service;
+        }
+        catch
+        {
+            if (service is not null)
+            {
+                await service.DisposeAsync();
+            }
+            else
+            {
+                await app.DisposeAsync();
+                if (engine is not null)
+                {
+                    await engine.DisposeAsync();
+                }
+            }
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Stops: no pass claims any more, what is under way lands and is saved. False: a pass still ran when the patience ended, such as for a gateway
+    /// that does not answer; its charges are looked up when their claims have ended.
+    /// </summary>
+    public async Task<bool> StopAsync()
+    {
+        if (Interlocked.Exchange(ref _isStopped, 1) != 0)
+        {
+            return true;
+        }
+        _worker.StopClaiming();
+        await _host.StopAsync();
+        var isIdle = await _worker.IsIdleWithinAsync(TimeSpan.FromSeconds(3));
+        await _app.StopAsync(CancellationToken.None);
+        return isIdle;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await _app.DisposeAsync();
+        await _engine.DisposeAsync();
+    }
+
+    private static async Task ListenAsync(WebApplication app, string urls, CancellationToken ct)
+    {
+        try
+        {
+            await app.StartAsync(ct);
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        {
+            throw new ListenException($"can't listen on Http:Urls ({urls}): {e.Message} Name another with --set Http:Urls=http://127.0.0.1:PORT");
+        }
+    }
+
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,21 @@
+using System.Data;
+using Dunning.Model;
+using Npgsql;
+
+namespace Dunning.Postgres;
+
+/// <summary>Reads an account's file as decisions read it, without its lock: for people to look at. Nothing is decided on it.</summary>
+public sealed class PostgresFiles(NpgsqlDataSource source)
+{
+    /// <summary>The file, or null when there is no account of that id.</summary>
+    public async Task<AccountFile?> FileAsync(string id, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        // One snapshot for all of its tables: without the lock a pass may save between two of them.
+        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+        var read = await Files.ReadAsync(connection, transaction, [id], [], ct);
+        return read.Faults.Count > 0
+            ? throw new InvalidOperationException($"the rows of the account '{id}' make no account", read.Faults[0].Exception)
+            : read.Files.Count == 0 ? null : read.Files[0].File;
+    }
+}
