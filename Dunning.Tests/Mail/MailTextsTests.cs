@@ -224,7 +224,9 @@ public sealed class MailTextsTests
 
     [Theory]
     [InlineData("en/credit_issued.txt", "No subject\n\nText {{amount}}{{account}}\n", "en/credit_issued.txt must begin with 'Subject: …' and a blank line")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x\n", "fr/receipt.txt: Reached end of template before block expression 'if' was closed")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x\n", "fr/receipt.txt has an {{#if}}, {{else}} or {{/if}} without the others")]
+    [InlineData("fr/receipt.txt", "Subject: {{#if amount}}x\n\nx{{/if}}\n", "fr/receipt.txt has an {{#if}}, {{else}} or {{/if}} without the others")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x{{else}}y{{else}}z{{/if}}\n", "fr/receipt.txt has an {{#if}}, {{else}} or {{/if}} without the others")]
     [InlineData("fr/receipt.txt", "Subject: x\n\ny\n", "fr/receipt.txt uses , but en/receipt.txt uses account, amount, byCredit")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{#each amount}}\n", "fr/receipt.txt has {{#each amount}}, but the placeholders are")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{{amount}}}\n", "fr/receipt.txt has a brace outside of a {{placeholder}}")]

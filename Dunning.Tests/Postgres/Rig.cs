@@ -206,7 +206,7 @@ public static class Samples
                 MailCount = f.MailCount + 1,
                 Invoices = [invoice with { State = InvoiceState.Paid, SettledAt = now }],
                 Charges = [charge with { State = ChargeState.Succeeded }],
-                Mails = [Mail(f, now)],
+                Mails = f.Mails.Add(Mail(f, now)),
             },
             new BookEvent(now, file.Id, EventTypes.ChargeSucceeded)
             {

@@ -14,7 +14,9 @@ public enum MailWay
     Smtp,
 }
 
-/// <summary>How the connection to a mail server is secured. There is no "if the server offers it": whoever sits between could say it doesn't.</summary>
+/// <summary>
+/// How the connection to a mail server is secured. There is no "if the server offers it": whoever sits between could say it doesn't.
+/// </summary>
 public enum SmtpSecurity
 {
     /// <summary>Not at all, for a server on this machine or network.</summary>
@@ -55,7 +57,7 @@ public sealed record MailOptions
     /// <summary><c>Mail:Pickup</c>: the directory for pickup. Default <c>data/mail</c>.</summary>
     public string PickupFolder { get; init; } = "data/mail";
 
-    /// <summary><c>Mail:From</c> and <c>Mail:FromName</c>: who writes. The address is needed for smtp; the name's default is the company.</summary>
+    /// <summary><c>Mail:From</c> and <c>Mail:FromName</c>: who writes. smtp needs the address; the name's default is the company.</summary>
     public Mailbox From { get; init; } = Mailbox.Find("billing@localhost", null)!;
 
     /// <summary><c>Mail:ReplyTo</c>: where answers go. With it, mails invite an answer.</summary>
@@ -152,7 +154,8 @@ public sealed record MailOptions
             }
             if (user is not null && security == SmtpSecurity.None && !IsThisMachine(host))
             {
-                faults.Add("Mail:Smtp:User is given, but Mail:Smtp:Security is 'none': a password goes over the network only with starttls or tls");
+                faults.Add("Mail:Smtp:User is given, but Mail:Smtp:Security is 'none': "
+                    + "a password goes over the network only with starttls or tls");
             }
             return host is null ? null : new SmtpOptions(host, port, security, user, password, TimeSpan.FromSeconds(timeout));
         }

@@ -24,6 +24,7 @@ public sealed partial class MailTexts
     private const string Layout = "layout";
     private const string Details = "details";
     private const string SubjectMark = "Subject: ";
+    private const string If = "#if ";
 
     private readonly FrozenDictionary<string, Texts> _languages;
 
@@ -61,20 +62,21 @@ public sealed partial class MailTexts
                 f => f.Value.ReplaceLineEndings("\n"), StringComparer.Ordinal);
             var missing = expected.Where(e => !mine.ContainsKey(e)).Select(e => $"{folder}/{e}.txt is missing").ToList();
             faults.AddRange(missing);
-            faults.AddRange(mine.Keys.Where(k => !expected.Contains(k, StringComparer.Ordinal)).Select(k => $"{folder}/{k}.txt is no template"));
+            var strange = mine.Keys.Where(k => !expected.Contains(k, StringComparer.Ordinal));
+            faults.AddRange(strange.Select(k => $"{folder}/{k}.txt is no template"));
             if (missing.Count > 0)
             {
                 continue;
             }
-            foreach (var (template, text) in mine.Where(m => m.Key != LanguageFile))
+            foreach (var (template, text) in mine.Where(m => m.Key != LanguageFile && expected.Contains(m.Key, StringComparer.Ordinal)))
             {
-                used.Add((folder, template), Placeholders(folder + "/" + template + ".txt", text, faults));
+                used.Add((folder, template), Placeholders(folder + "/" + template + ".txt", template, text, faults));
             }
             var (language, languageFaults) = Language.Read(folder, mine[LanguageFile]);
             faults.AddRange(languageFaults);
             if (language is not null)
             {
-                languages.Add(folder, new Texts(language, mine, faults));
+                languages.Add(folder, new Texts(language, mine));
             }
         }
         // What one language tells, every language tells.
@@ -98,10 +100,7 @@ public sealed partial class MailTexts
     internal RenderedMail Render(string template, Language language, IReadOnlyDictionary<string, string?> values)
     {
         var texts = _languages[language.Code];
-        if (!texts.Templates.TryGetValue(template, out var compiled))
-        {
-            throw new InvalidOperationException($"there is no mail '{template}'");
-        }
+        var compiled = texts.Find(template) ?? throw new InvalidOperationException($"there is no mail '{template}'");
         var all = new Dictionary<string, string?>(values, StringComparer.Ordinal);
         var subject = language.Typeset(compiled.Subject(all).Trim(' ')); // one line, as the values in it are
         all["body"] = Tidy(compiled.Body(all));
@@ -111,17 +110,13 @@ public sealed partial class MailTexts
     // A paragraph whose every part was left out leaves no gap.
     private static string Tidy(string text) => BlankLines().Replace(TrailingSpace().Replace(text, ""), "\n\n").Trim('\n');
 
-    // The names that a text uses, sorted; faults where it does what we can't check.
-    private static string Placeholders(string path, string text, List<string> faults)
+    // The names that a text uses, sorted; faults where it is not what we can check and then compile.
+    private static string Placeholders(string path, string template, string text, List<string> faults)
     {
         var names = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var tag in Tag().Matches(text).Select(m => m.Groups[1].Value))
+        foreach (var tag in TagsOf(text).Where(t => t is not ("else" or "/if" or "> " + Details)))
         {
-            if (tag is "else" or "/if" or "> " + Details)
-            {
-                continue;
-            }
-            var name = tag.StartsWith("#if ", StringComparison.Ordinal) ? tag[4..] : tag;
+            var name = tag.StartsWith(If, StringComparison.Ordinal) ? tag[If.Length..] : tag;
             if (!MailValues.Names.Contains(name, StringComparer.Ordinal))
             {
                 faults.Add($"{path} has {{{{{tag}}}}}, but the placeholders are {string.Join(", ", MailValues.Names)}");
@@ -132,8 +127,48 @@ public sealed partial class MailTexts
         {
             faults.Add($"{path} has a brace outside of a {{{{placeholder}}}}");
         }
+        var (subject, body) = template is Layout or Details ? ("", text) : Split(text);
+        if (subject is null)
+        {
+            faults.Add($"{path} must begin with '{SubjectMark}…' and a blank line");
+        }
+        else if (!IsBalanced(subject) || !IsBalanced(body))
+        {
+            faults.Add($"{path} has an {{{{#if}}}}, {{{{else}}}} or {{{{/if}}}} without the others");
+        }
         return string.Join(", ", names);
     }
+
+    // Subject null: the text does not begin as it must.
+    private static (string? Subject, string Body) Split(string text)
+    {
+        var lines = text.Split('\n', 3);
+        return lines.Length == 3 && lines[0].StartsWith(SubjectMark, StringComparison.Ordinal) && lines[1].Length == 0
+            ? (lines[0][SubjectMark.Length..], lines[2]) : (null, "");
+    }
+
+    private static bool IsBalanced(string text)
+    {
+        var open = new Stack<bool>(); // whether the else has come
+        foreach (var tag in TagsOf(text))
+        {
+            if (tag.StartsWith(If, StringComparison.Ordinal))
+            {
+                open.Push(false);
+            }
+            else if ((tag == "/if" && !open.TryPop(out _)) || (tag == "else" && (!open.TryPop(out var elseCame) || elseCame)))
+            {
+                return false;
+            }
+            else if (tag == "else")
+            {
+                open.Push(true);
+            }
+        }
+        return open.Count == 0;
+    }
+
+    private static IEnumerable<string> TagsOf(string text) => Tag().Matches(text).Select(m => m.Groups[1].Value);
 
     [GeneratedRegex(@"\{\{([^{}\n]*)\}\}", RegexOptions.CultureInvariant)]
     private static partial Regex Tag();
@@ -146,52 +181,39 @@ public sealed partial class MailTexts
 
     private sealed record Compiled(HandlebarsTemplate<object, object> Subject, HandlebarsTemplate<object, object> Body);
 
-    // One language's texts, compiled.
+    // One language's texts. Checked by now; compiled when first used, for a command that sends no mail should not wait for it.
     private sealed class Texts
     {
-        public Texts(Language language, Dictionary<string, string> files, List<string> faults)
+        private readonly Lazy<HandlebarsTemplate<object, object>> _layout;
+        private readonly FrozenDictionary<string, Lazy<Compiled>> _templates;
+
+        public Texts(Language language, Dictionary<string, string> files)
         {
             Language = language;
-            // Plain text: nothing to escape. What is not given is a mistake of ours, and must not read as nothing.
-            var handlebars = Handlebars.Create(new HandlebarsConfiguration
+            var handlebars = new Lazy<IHandlebars>(() =>
             {
-                NoEscape = true,
-                ThrowOnUnresolvedBindingExpression = true,
-                FormatProvider = CultureInfo.InvariantCulture,
+                // Plain text: nothing to escape. What is not given is a mistake of ours, and must not read as nothing.
+                var environment = Handlebars.Create(new HandlebarsConfiguration
+                {
+                    NoEscape = true,
+                    ThrowOnUnresolvedBindingExpression = true,
+                    FormatProvider = CultureInfo.InvariantCulture,
+                });
+                environment.RegisterTemplate(Details, files[Details]);
+                return environment;
             });
-            handlebars.RegisterTemplate(Details, files[Details]);
-            Layout = Compile(MailTexts.Layout, files[MailTexts.Layout]);
-            var templates = new Dictionary<string, Compiled>(StringComparer.Ordinal);
-            foreach (var template in MailTemplates.All)
+            _layout = new(() => handlebars.Value.Compile(files[MailTexts.Layout]));
+            _templates = MailTemplates.All.ToFrozenDictionary(t => t, t => new Lazy<Compiled>(() =>
             {
-                var lines = files[template].Split('\n', 3);
-                if (lines.Length < 3 || !lines[0].StartsWith(SubjectMark, StringComparison.Ordinal) || lines[1].Length > 0)
-                {
-                    faults.Add($"{language.Code}/{template}.txt must begin with '{SubjectMark}…' and a blank line");
-                    continue;
-                }
-                templates.Add(template, new Compiled(Compile(template, lines[0][SubjectMark.Length..]), Compile(template, lines[2])));
-            }
-            Templates = templates.ToFrozenDictionary(StringComparer.Ordinal);
-
-            HandlebarsTemplate<object, object> Compile(string template, string text)
-            {
-                try
-                {
-                    return handlebars.Compile(text);
-                }
-                catch (HandlebarsException e)
-                {
-                    faults.Add($"{language.Code}/{template}.txt: {e.Message}");
-                    return (_, _) => "";
-                }
-            }
+                var (subject, body) = Split(files[t]);
+                return new Compiled(handlebars.Value.Compile(subject!), handlebars.Value.Compile(body));
+            }), StringComparer.Ordinal);
         }
 
         public Language Language { get; }
 
-        public HandlebarsTemplate<object, object> Layout { get; }
+        public HandlebarsTemplate<object, object> Layout => _layout.Value;
 
-        public FrozenDictionary<string, Compiled> Templates { get; }
+        public Compiled? Find(string template) => _templates.GetValueOrDefault(template)?.Value;
     }
 }

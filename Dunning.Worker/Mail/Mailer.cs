@@ -20,7 +20,7 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
         {
             // Stopping throws nothing away: what has left so far is reported, the rest is put off.
             var delivery = ct.IsCancellationRequested ? Delivery.Deferred("stopping")
-                : composer.Compose(account, mail, recipient) is not { } message ? Delivery.Rejected("not an address that mail can be sent to")
+                : composer.Compose(account, mail, recipient) is not { } message ? Delivery.Rejected("not an address that can get mail")
                 : await transport.SendAsync(message, ct).ConfigureAwait(false);
             results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail));
         }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using NodaTime;
 
 namespace Dunning.Mail;
 
@@ -21,7 +20,7 @@ public static class MessageWriter
     public static byte[] Write(OutgoingMessage message)
     {
         var text = new StringBuilder();
-        Header("Date", DateOf(message.Date));
+        Header("Date", message.Date.ToDateTimeUtc().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture));
         Header("From", MailboxOf(message.From, "From"));
         if (message.ReplyTo is { } replyTo)
         {
@@ -41,10 +40,6 @@ public static class MessageWriter
 
         void Header(string name, string value) => text.Append(name).Append(": ").Append(value).Append("\r\n");
     }
-
-    /// <summary>The date as headers have it, in UTC.</summary>
-    public static string DateOf(Instant date) =>
-        date.ToDateTimeUtc().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture);
 
     private static string MailboxOf(Mailbox mailbox, string header)
     {

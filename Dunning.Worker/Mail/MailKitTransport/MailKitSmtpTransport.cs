@@ -76,8 +76,8 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         connection.Messages++;
         try
         {
-            await connection.Client.SendAsync(mime, new MailboxAddress("", message.From.Address), [new MailboxAddress("", message.To.Address)],
-                deadline).ConfigureAwait(false);
+            var (from, to) = (new MailboxAddress("", message.From.Address), new MailboxAddress("", message.To.Address));
+            await connection.Client.SendAsync(mime, from, [to], deadline).ConfigureAwait(false);
             return Delivery.Accepted;
         }
         catch (SmtpCommandException e)

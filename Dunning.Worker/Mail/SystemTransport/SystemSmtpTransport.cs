@@ -8,7 +8,8 @@ namespace Dunning.Mail.SystemTransport;
 
 /// <summary>
 /// Speaks SMTP with what .NET itself has, for builds whose package feed does not serve MailKit. It knows STARTTLS but not TLS from the first
-/// byte, and opens a connection for each message: it could not tell a connection that died while idle from a message that failed.
+/// byte, dates messages by the moment they are sent whatever it is given, and goes on without a login that was refused (the server then
+/// refuses the sender). It opens a connection for each message: it could not tell one that died while idle from a message that failed.
 /// </summary>
 public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
 {
@@ -28,16 +29,18 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         {
             return Delivery.Deferred("stopping");
         }
+        using var deadline = new CancellationTokenSource(smtp.Timeout);
         try
         {
             using var mime = Mime(message);
             using var client = new SmtpClient(smtp.Host, smtp.Port)
             {
                 EnableSsl = smtp.Security != SmtpSecurity.None, // required then: without STARTTLS nothing is sent
+                // It waits for the last answer without heeding the token. A little longer, so that the token tells what it was.
+                Timeout = (int)smtp.Timeout.TotalMilliseconds + 500,
                 UseDefaultCredentials = false,
                 Credentials = smtp.User is null ? null : new NetworkCredential(smtp.User, smtp.Password),
             };
-            using var deadline = new CancellationTokenSource(smtp.Timeout);
             await client.SendMailAsync(mime, deadline.Token).ConfigureAwait(false);
             return Delivery.Accepted;
         }
@@ -50,6 +53,7 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         {
             // Sender, login or message: it does not say which. Only the recipient's refusal is surely one for good.
             return Delivery.Deferred(e.StatusCode > 0 ? SmtpReply.Describe((int)e.StatusCode, e.Message, "session")
+                : deadline.IsCancellationRequested ? "no answer in time"
                 : $"connection failed: {(e.InnerException ?? e).GetType().Name}");
         }
         catch (OperationCanceledException)
@@ -85,7 +89,6 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         {
             mime.ReplyToList.Add(Address(replyTo));
         }
-        mime.Headers.Add("Date", MessageWriter.DateOf(message.Date));
         mime.Headers.Add("Message-ID", message.MessageId);
         mime.Headers.Add("Auto-Submitted", "auto-generated");
         mime.Headers.Add("Content-Language", message.Language);
