@@ -22,7 +22,7 @@ internal static class Population
 
     public static AccountFile Account(int number, string token, int renewsInDays = 0, string? backup = null, long credit = 0)
     {
-        var file = Samples.Account($"a{number:D5}", renewsInDays);
+        var file = Postgres.Samples.Account($"a{number:D5}", renewsInDays);
         var methods = file.Methods.SetItem(0, file.Methods[0] with { Token = token });
         return file with
         {
