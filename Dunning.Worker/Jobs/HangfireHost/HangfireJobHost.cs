@@ -6,6 +6,7 @@ using Dunning.Passes;
 using Dunning.Postgres;
 using Hangfire;
 using Hangfire.Common;
+using Hangfire.Logging;
 using Hangfire.PostgreSql;
 using Hangfire.Server;
 using Hangfire.States;
@@ -41,6 +42,8 @@ internal sealed partial class HangfireJobHost : IJobHost
     public void AddServices(IServiceCollection services, JobHostOptions options)
     {
         _options = options;
+        // It is static, and one left by an earlier service of this process would log into what is gone.
+        LogProvider.SetCurrentLogProvider(null);
         var connectionString = new NpgsqlConnectionStringBuilder(options.ConnectionString) { ApplicationName = "dunning-jobs" }.ConnectionString;
         services.AddTransient<HelperJob>();
         services.AddHangfire(hangfire => hangfire
@@ -135,6 +138,7 @@ internal sealed partial class HangfireJobHost : IJobHost
     /// <inheritdoc/>
     public async Task StopAsync()
     {
+        LogProvider.SetCurrentLogProvider(null);
         if (_server is not { } server)
         {
             return;
