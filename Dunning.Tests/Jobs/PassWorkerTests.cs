@@ -128,10 +128,10 @@ public sealed class PassWorkerTests : IHelpers
     [Fact]
     public async Task What_operators_must_look_at_is_a_warning()
     {
-        var file = Samples.Account("a1");
-        var mail = Samples.Mail(file, Rig.Now);
+        var file = Postgres.Samples.Account("a1");
+        var mail = Postgres.Samples.Mail(file, Rig.Now);
         var dead = mail with { Recipients = [.. mail.Recipients.Select((r, i) => r with { State = i == 0 ? DeliveryState.Dead : DeliveryState.Accepted })] };
-        var decision = Samples.Decide(
+        var decision = Postgres.Samples.Decide(
             file with { Mails = [mail] },
             Rig.Now,
             default,
@@ -143,7 +143,7 @@ public sealed class PassWorkerTests : IHelpers
         {
             onSaved(decision);
             // Dead since before: told then.
-            onSaved(Samples.Decide(file with { Mails = [dead] }, Rig.Now, default, f => f));
+            onSaved(Postgres.Samples.Decide(file with { Mails = [dead] }, Rig.Now, default, f => f));
             return Task.FromResult(Report(pass));
         });
 
