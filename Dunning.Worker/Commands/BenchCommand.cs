@@ -65,7 +65,7 @@ internal static class BenchCommand
             }
             await using var server = await BenchServer.StartAsync(settings, ct);
             using var progress = new ProgressLine(context.Error, "bench", context.Time);
-            var result = await new RenewalsBench(server, settings, plan, context.Time, progress).RunAsync(ct);
+            var result = await ToTheEndAsync(() => new RenewalsBench(server, settings, plan, context.Time, progress).RunAsync(ct), ct);
             progress.Dispose();
             await context.Output.WriteLineAsync(parsed.GetValue(json) ? result.ToJson() : result.ToText());
             foreach (var fault in result.Faults)
@@ -101,12 +101,26 @@ internal static class BenchCommand
             }
             await using var server = await BenchServer.StartAsync(settings, ct);
             using var progress = new ProgressLine(context.Error, "bench", context.Time);
-            var result = await new DueScanBench(server, settings, context.Time, progress).RunAsync(few, many, wanted, parsed.GetValue(runs)!.Value, ct);
+            var result = await ToTheEndAsync(
+                () => new DueScanBench(server, settings, context.Time, progress).RunAsync(few, many, wanted, parsed.GetValue(runs)!.Value, ct), ct);
             progress.Dispose();
             await context.Output.WriteLineAsync(parsed.GetValue(json) ? result.ToJson() : result.ToText());
             return CommandLine.Ok;
         });
         return command;
+    }
+
+    // "Stopped" is for whoever stopped it: a run that was given up for another reason has a stack to show.
+    private static async Task<T> ToTheEndAsync<T>(Func<Task<T>> run, CancellationToken ct)
+    {
+        try
+        {
+            return await run();
+        }
+        catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
+        {
+            throw new InvalidOperationException("a run was given up, and nobody had asked for it", e);
+        }
     }
 
     private static Option<int?> Number(string name, string description, int? standard, int min, int max)

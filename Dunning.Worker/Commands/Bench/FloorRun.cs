@@ -18,6 +18,8 @@ internal sealed class FloorRun(BenchBook bench, WorkerSettings settings, Renewal
         set enable_seqscan = off;
         set enable_hashjoin = off;
         set enable_mergejoin = off;
+        set max_parallel_workers_per_gather = 0;
+        set jit = off;
         create temporary table renewing (
             account_id text collate "C", subscription_id text collate "C", period_start date, period_end date, quantity int, plan_code text,
             plan_version int, unit_price bigint, subtotal bigint, treatment text, rate_bp int, tax bigint, currency text, method_id text collate "C",
