@@ -194,7 +194,7 @@ internal sealed partial class HangfireJobHost : IJobHost
         {
             GlobalJobFilters.Filters.Remove(filter.Instance);
         }
-        GlobalJobFilters.Filters.Add(new AutomaticRetryAttribute { Attempts = 0 });
+        GlobalJobFilters.Filters.Add(new AutomaticRetryAttribute { Attempts = 0, LogEvents = false });
     }
 
     [GeneratedRegex("[^a-z0-9-]+", RegexOptions.CultureInvariant)]
