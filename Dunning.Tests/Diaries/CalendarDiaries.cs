@@ -94,6 +94,14 @@ public sealed class CalendarDiaries
     }
 
     [Fact]
+    public async Task A_reminder_due_exactly_when_its_date_becomes_known_is_sent()
+    {
+        // 1 May, 09:00: the import, and 30 days before the card's last day.
+        var diary = Paying("28-daily", new LocalDate(2026, 3, 1), new LocalDate(2026, 5, 24), since: "2026-05-01 09:00", expires: new YearMonth(2026, 5));
+        await diary.ExpectAsync("2026-05-01 09:00", "email.sent card_expiring");
+    }
+
+    [Fact]
     public async Task A_card_known_too_late_is_not_told_of()
     {
         var diary = Paying("28-daily", new LocalDate(2026, 3, 1), new LocalDate(2026, 5, 24), since: "2026-05-01 10:00", expires: new YearMonth(2026, 5));
