@@ -110,7 +110,7 @@ public sealed class JobsInAnyOrderTests(ITestOutputHelper output)
         public static async Task<Worker> StartAsync(Database database, WorkerSettings settings, Book book, Random random)
         {
             var engine = await Engine.OpenAsync(
-                database, settings, TimeProvider.System, Commands.CommandContext.QuietLoggers(), takesOver: true, default, book.Options, sendsMail: false);
+                database, settings, TimeProvider.System, global::Dunning.Commands.CommandContext.QuietLoggers(), takesOver: true, default, book.Options, sendsMail: false);
             return new Worker(engine, await engine.RulebookAsync(default), random);
         }
 

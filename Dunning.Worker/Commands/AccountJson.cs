@@ -146,7 +146,7 @@ internal static class AccountJson
 
     private static JsonArray Ahead(AccountPage page)
     {
-        var sentences = new ProspectSentences(page.Words, page.File);
+        var sentences = new ProspectSentences(page.Words, page.File, page.Words.DateOf(page.AsOf));
         return List(page.Ahead, p => new JsonObject
         {
             ["kind"] = Name(p.Kind),

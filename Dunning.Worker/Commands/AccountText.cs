@@ -132,10 +132,12 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         None(page.Sheet.Subscriptions.Count == 0, "none");
     }
 
-    private static string Renews(Subscription s)
+    private string Renews(Subscription s)
     {
         var on = AccountWords.Date(s.RenewsOn);
-        return s.CancelAtPeriodEnd ? $"ends on {on} (canceled)" : s.AutoRenew ? $"renews on {on}" : $"ends on {on} (does not renew)";
+        var isHeld = page.Ahead.Any(p => p.Kind == ProspectKind.Renewal && p.Subscription == s.Id && !p.Obstacles.IsEmpty);
+        return isHeld && s.RenewsOn <= Words.DateOf(page.AsOf) ? paint.Yellow($"held: it was to renew on {on}")
+            : s.CancelAtPeriodEnd ? $"ends on {on} (canceled)" : s.AutoRenew ? $"renews on {on}" : $"ends on {on} (does not renew)";
     }
 
     private void Unpaid()
@@ -190,7 +192,8 @@ internal sealed class AccountText(AccountPage page, Paint paint)
     private void UnderWay()
     {
         var mails = page.Sheet.Mails.Where(m => m.State is "pending" or "dead").ToList();
-        var notices = page.Sheet.Notices.Where(n => n.ClearedAt is null).ToList();
+        // A purge takes no notices down: there is nobody left to see them.
+        var notices = page.Sheet.Notices.Where(n => n.ClearedAt is null && File.PurgedAt is null).ToList();
         if (!File.Charges.IsEmpty)
         {
             Heading("charges without an outcome");
@@ -229,7 +232,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
     private void Next()
     {
         Heading("what happens next");
-        var sentences = new ProspectSentences(page.Words, File);
+        var sentences = new ProspectSentences(page.Words, File, Words.DateOf(page.AsOf));
         foreach (var p in page.Ahead)
         {
             var when = p.At is not { } at ? "waits" : at <= page.AsOf ? "at the next pass" : Words.Time(at);

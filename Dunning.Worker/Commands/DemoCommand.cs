@@ -67,6 +67,7 @@ internal static class DemoCommand
         }
         var screen = new DemoScreen(output, paint, words.Keys.Max(k => k.Length));
         var pace = new Pacemaker(span.From, daysPerSecond, context.Time);
+        var lastTold = new Dictionary<string, string>(StringComparer.Ordinal);
         LocalDate? day = null;
         run.OnTick = async (now, events) =>
         {
@@ -82,7 +83,13 @@ internal static class DemoCommand
             {
                 var told = byAccount.ToList();
                 var file = DemoStories.NeedsFile(told) ? await run.FileAsync(byAccount.Key, ct) : null;
-                screen.Tell(DemoStories.Tell(byAccount.Key, told, file, words[byAccount.Key]));
+                var line = DemoStories.Tell(byAccount.Key, told, file, words[byAccount.Key]);
+                // A charge that stays unknown is looked up at every pass: no news, until there is.
+                if (lastTold.GetValueOrDefault(byAccount.Key) != line.Text)
+                {
+                    lastTold[byAccount.Key] = line.Text;
+                    screen.Tell(line);
+                }
             }
         };
         try

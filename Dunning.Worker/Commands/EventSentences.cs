@@ -21,10 +21,10 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.ActionRejected => $"the action '{e.Do}' was rejected",
         EventTypes.ChargeAbandoned => $"charge of {Charge(e)} given up: it counts as never made",
         EventTypes.ChargeDuplicate => $"charge of {Charge(e)} took money for what is settled already: it will be refunded",
-        EventTypes.ChargeFailed => $"{Charge(e)} declined ({AccountWords.Plain(e.Code ?? "no reason given")})",
+        EventTypes.ChargeFailed => $"{words.Amount(e.Amount)} declined{On(e.Method)} ({AccountWords.Plain(e.Code ?? "no reason given")})",
         EventTypes.ChargeSkipped => $"nothing could be charged ({Skipped(e.Reason)})",
         EventTypes.ChargeStuck => $"charge of {Charge(e)} is stuck: its outcome can't be learned, an operator must look at it",
-        EventTypes.ChargeSucceeded => $"{Charge(e)} charged",
+        EventTypes.ChargeSucceeded => $"{words.Amount(e.Amount)} charged{On(e.Method)}",
         EventTypes.ChargeUnknown => $"no answer to the charge of {Charge(e)}: its outcome is unknown, nothing else is tried until it is known",
         EventTypes.CreditApplied => $"{words.Amount(e.Amount)} of the credit balance paid the invoice of {On(e.PeriodStart)}",
         EventTypes.DunningExhausted => $"last step of the dunning case of {On(e.PeriodStart)}: no more attempts",
@@ -55,7 +55,9 @@ internal sealed class EventSentences(AccountWords words)
         return $"invoice for {Period(e)}: {words.Amount(e.AmountDue)} due ({words.Amount(e.Subtotal)} + {words.Amount(e.Tax)} tax{credit})";
     }
 
-    private string Charge(BookEvent e) => words.Amount(e.Amount) + (e.Method is { } method ? $" on {words.Method(method)}" : "");
+    private string Charge(BookEvent e) => words.Amount(e.Amount) + On(e.Method);
+
+    private string On(MethodRef? method) => method is { } it ? $" on {words.Method(it)}" : "";
 
     private string When(Instant? at) => at is { } instant ? words.Time(instant) : "?";
 

@@ -6,7 +6,7 @@ using NodaTime;
 namespace Dunning.Commands;
 
 /// <summary>Says what lies ahead of an account, each in a sentence.</summary>
-internal sealed class ProspectSentences(AccountWords words, AccountFile file)
+internal sealed class ProspectSentences(AccountWords words, AccountFile file, LocalDate today)
 {
     /// <summary>The sentence, without its time.</summary>
     public string Of(Prospect p) => p.Obstacles.IsEmpty ? Free(p) : Waiting(p);
@@ -34,7 +34,7 @@ internal sealed class ProspectSentences(AccountWords words, AccountFile file)
         var why = string.Join(" and ", p.Obstacles.Select(o => Why(o, p)));
         return p.Kind switch
         {
-            ProspectKind.Renewal => $"{p.Subscription} is held: it was to renew on {On(p.Date)}{(p.Amount is null ? "" : $" for {Amount(p)}")}, but {why}",
+            ProspectKind.Renewal => $"{p.Subscription} is held: it {(p.Date <= today ? "was" : "is")} to renew on {On(p.Date)}{(p.Amount is null ? "" : $" for {Amount(p)}")}, but {why}",
             ProspectKind.Step => $"dunning step {Step(p)} of {Attempt(p)} is frozen: {why}",
             ProspectKind.Recharge => $"{Attempt(p)} is charged again as soon as possible: {why}",
             ProspectKind.Purge => $"the purge of {On(p.Date)} waits: {why}",

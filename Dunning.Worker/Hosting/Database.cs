@@ -11,7 +11,7 @@ public sealed class Database : IAsyncDisposable
     public const string DemoName = "dunning_demo";
 
     // The comment on a database that we made beside the configured one, and may drop again.
-    private const string MadeByUs = "made by dunning, for a simulation";
+    internal const string MadeByUs = "made by dunning, for a simulation";
 
     private readonly EmbeddedServer? _server;
     private readonly Func<CancellationToken, Task>? _drop;
