@@ -43,6 +43,8 @@ internal sealed partial class HangfireJobHost : IJobHost
         _options = options;
         var connectionString = new NpgsqlConnectionStringBuilder(options.ConnectionString) { ApplicationName = "dunning-jobs" }.ConnectionString;
         services.AddTransient<HelperJob>();
+        // Hangfire's log provider is static: that of a host before this one, in the same process, writes to loggers that are disposed of.
+        global::Hangfire.Logging.LogProvider.SetCurrentLogProvider(null);
         services.AddHangfire(hangfire => hangfire
             .SetDataCompatibilityLevel(CompatibilityLevel.Version_180)
             .UseSimpleAssemblyNameTypeSerializer()
