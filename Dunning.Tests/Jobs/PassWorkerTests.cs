@@ -96,6 +96,7 @@ public sealed class PassWorkerTests : IHelpers
 
         await Assert.ThrowsAsync<TimeoutException>(() => worker.RunAsync(PassKind.Dun, default));
         Assert.True(Status(worker, PassKind.Dun).HasFailed);
+        Assert.Equal((LogLevel.Error, "Dun failed as a whole"), Assert.Single(_log.Lines));
         Assert.NotNull(Status(worker, PassKind.Dun).StartedAt);
 
         await worker.RunAsync(PassKind.Dun, default);

@@ -12,7 +12,7 @@ public sealed class ServiceTests
     [Fact]
     public async Task It_renews_what_is_due_tells_how_it_fares_and_stops()
     {
-        await using var rig = await ServiceRig.NewAsync(accounts: 3);
+        await using var rig = await ServiceRig.NewAsync(accounts: 3, ("Jobs:Mail:Cron", "0 3 1 1 *"), ("Jobs:Renew:Cron", "0 3 1 1 *"));
         await using var service = await rig.StartAsync();
         using var http = new HttpClient { BaseAddress = new Uri(Assert.Single(service.Addresses)) };
 

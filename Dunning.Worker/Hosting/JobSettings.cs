@@ -69,7 +69,7 @@ public sealed record JobSettings(string TimeZone, ImmutableSortedDictionary<Pass
                 {
                     faults.Add($"{key} is '{value}', but must be a cron expression of five fields, such as '{EveryMinute}', or off: {fault}");
                 }
-                cron[pass] = value;
+                cron[pass] = string.Join(' ', value.Split(' ', StringSplitOptions.RemoveEmptyEntries));
             }
             else
             {

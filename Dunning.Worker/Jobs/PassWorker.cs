@@ -112,6 +112,12 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
             _mismatch = e.Message;
             TellMismatch(e.Message);
         }
+        catch (Exception e) when (!ct.IsCancellationRequested || e is not OperationCanceledException)
+        {
+            // Told here, alike for every job host, whose own logs say no more.
+            logger.LogError(e, "{Pass} failed as a whole", pass);
+            throw;
+        }
         finally
         {
             line.Status = new PassStatus(

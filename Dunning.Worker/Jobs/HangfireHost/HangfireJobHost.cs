@@ -6,6 +6,7 @@ using Dunning.Passes;
 using Dunning.Postgres;
 using Hangfire;
 using Hangfire.Common;
+using Hangfire.Logging;
 using Hangfire.PostgreSql;
 using Hangfire.Server;
 using Hangfire.States;
@@ -41,10 +42,10 @@ internal sealed partial class HangfireJobHost : IJobHost
     public void AddServices(IServiceCollection services, JobHostOptions options)
     {
         _options = options;
+        // It is static, and one left by an earlier service of this process would log into what is gone.
+        LogProvider.SetCurrentLogProvider(null);
         var connectionString = new NpgsqlConnectionStringBuilder(options.ConnectionString) { ApplicationName = "dunning-jobs" }.ConnectionString;
         services.AddTransient<HelperJob>();
-        // Hangfire's log provider is static: that of a host before this one, in the same process, writes to loggers that are disposed of.
-        global::Hangfire.Logging.LogProvider.SetCurrentLogProvider(null);
         services.AddHangfire(hangfire => hangfire
             .SetDataCompatibilityLevel(CompatibilityLevel.Version_180)
             .UseSimpleAssemblyNameTypeSerializer()
@@ -137,6 +138,7 @@ internal sealed partial class HangfireJobHost : IJobHost
     /// <inheritdoc/>
     public async Task StopAsync()
     {
+        LogProvider.SetCurrentLogProvider(null);
         if (_server is not { } server)
         {
             return;
@@ -192,7 +194,7 @@ internal sealed partial class HangfireJobHost : IJobHost
         {
             GlobalJobFilters.Filters.Remove(filter.Instance);
         }
-        GlobalJobFilters.Filters.Add(new AutomaticRetryAttribute { Attempts = 0 });
+        GlobalJobFilters.Filters.Add(new AutomaticRetryAttribute { Attempts = 0, LogEvents = false });
     }
 
     [GeneratedRegex("[^a-z0-9-]+", RegexOptions.CultureInvariant)]

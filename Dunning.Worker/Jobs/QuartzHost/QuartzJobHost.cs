@@ -77,12 +77,12 @@ internal sealed class QuartzJobHost : IJobHost
         }
     }
 
-    /// <summary>The trigger of an expression of five fields.</summary>
-    internal static ITrigger TriggerOf(string cron, TimeZoneInfo zone) => TriggerBuilder.Create()
-        .WithSchedule(CronScheduleBuilder.Create(cron, CronFormat.Unix)
-            .InTimeZone(zone)
-            // Missed while the machine slept: the next tick does it all.
-            .WithMisfireInstruction(CronTriggerMisfireInstruction.DoNothing))
+    /// <summary>An expression of five fields, as Quartz means it.</summary>
+    internal static CronExpression ExpressionOf(string cron, TimeZoneInfo zone) => CronExpression.Parse(cron, CronFormat.Unix).WithTimeZone(zone);
+
+    // Missed while the machine slept: the next tick does it all.
+    private static ITrigger TriggerOf(string cron, TimeZoneInfo zone) => TriggerBuilder.Create()
+        .WithSchedule(CronScheduleBuilder.Create(ExpressionOf(cron, zone)).WithMisfireInstruction(CronTriggerMisfireInstruction.DoNothing))
         .Build();
 
     private static JobKey KeyOf(PassKind pass) => new(PassJobs.NameOf(pass));
