@@ -69,9 +69,11 @@ public sealed class PassRunner
             Channel.CreateUnbounded<(Effect, Answer)>(new UnboundedChannelOptions { AllowSynchronousContinuations = false });
 
         private readonly SemaphoreSlim _slots = new(runner._limits.Concurrency);
-        private readonly SemaphoreSlim _landed = new(0);
+        private readonly SemaphoreSlim _moved = new(0);
         private readonly PassReport _report = new() { Kind = kind };
-        private int _underWay;
+        private int _underWay; // from the claim until the answer is saved
+        private int _unanswered; // from the claim until the answer is here
+        private int _saves; // of answers
         private volatile bool _refusedForAll;
         private volatile Exception? _lostSave;
 
@@ -86,7 +88,7 @@ public sealed class PassRunner
             {
                 while (Volatile.Read(ref _underWay) > 0)
                 {
-                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                    await _moved.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                 }
                 _answers.Writer.Complete();
                 await Task.WhenAll(savers).ConfigureAwait(false);
@@ -102,15 +104,21 @@ public sealed class PassRunner
         private async Task ClaimAllAsync(CancellationToken ct)
         {
             var until = runner.Now() + runner._limits.Budget;
-            // Twice the concurrency: enough to keep the gateway busy while answers are saved, and no more leases than that.
-            var ahead = Math.Max(runner._limits.BatchSize, runner._limits.Concurrency * 2);
+            var (size, slots) = (runner._limits.BatchSize, runner._limits.Concurrency);
+            // One more wave of calls than is out, or a batch: a call waits for its turn within its lease.
+            var ahead = Math.Max(size, slots * 2);
+            // The next claim begins while half a wave still waits: slots must not run empty while it is read and saved.
+            var least = Math.Max(1, Math.Min(size, ahead - slots - (slots / 2)));
             while (!ct.IsCancellationRequested && !_refusedForAll && _lostSave is null)
             {
+                var saves = Volatile.Read(ref _saves);
                 var underWay = Volatile.Read(ref _underWay);
-                var room = ahead - underWay;
-                if (room < Math.Min(runner._limits.BatchSize, runner._limits.Concurrency))
+                var unanswered = Volatile.Read(ref _unanswered);
+                var room = ahead - unanswered;
+                // Answers that wait to be saved hold no slot, so they are no reason to let the gateway idle; but they must not pile up.
+                if (room < least || underWay - unanswered >= size * 2)
                 {
-                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                    await _moved.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                     continue;
                 }
                 var now = runner.Now();
@@ -121,7 +129,7 @@ public sealed class PassRunner
                 }
                 var passRun = new PassRun(now, kind);
                 // Stopped between batches, never within: a commit whose outcome is unknown would leave calls unmade until their claims end.
-                var batch = await runner._book.ClaimAsync(kind, now, Math.Min(room, runner._limits.BatchSize),
+                var batch = await runner._book.ClaimAsync(kind, now, Math.Min(room, size),
                     file => Pass.Begin(file, passRun, rules), CancellationToken.None).ConfigureAwait(false);
                 Saved(batch);
                 _report.AddAccounts(batch.Decisions.Count);
@@ -133,10 +141,10 @@ public sealed class PassRunner
                 {
                     return;
                 }
-                // An answer saved meanwhile may have made something due: one more look when there is none under way.
-                if (Volatile.Read(ref _underWay) > 0)
+                // An answer that is saved may make something due: one more look then.
+                while (Volatile.Read(ref _saves) == saves && Volatile.Read(ref _underWay) > 0)
                 {
-                    await _landed.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                    await _moved.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                 }
             }
         }
@@ -156,6 +164,7 @@ public sealed class PassRunner
             {
                 if (decision.Effect is { } effect)
                 {
+                    Interlocked.Increment(ref _unanswered);
                     Interlocked.Increment(ref _underWay);
                     _ = PerformAsync(effect);
                 }
@@ -179,6 +188,8 @@ public sealed class PassRunner
             finally
             {
                 _slots.Release();
+                Interlocked.Decrement(ref _unanswered);
+                Signal();
             }
             if (answer is null)
             {
@@ -250,6 +261,7 @@ public sealed class PassRunner
                     // Told at the end of the pass; until then those that are under way are still awaited.
                     _lostSave = e;
                 }
+                Interlocked.Increment(ref _saves);
                 foreach (var _ in batch)
                 {
                     Landed();
@@ -268,7 +280,16 @@ public sealed class PassRunner
         private void Landed()
         {
             Interlocked.Decrement(ref _underWay);
-            _landed.Release();
+            Signal();
+        }
+
+        // One signal stands for all that came before it is taken: there is one who waits, and it looks at everything.
+        private void Signal()
+        {
+            if (_moved.CurrentCount == 0)
+            {
+                _moved.Release();
+            }
         }
     }
 }
