@@ -99,9 +99,9 @@ public sealed class ShowCommandTests(TourInApril tour) : IClassFixture<TourInApr
     [Fact]
     public async Task Show_Events_LimitsTheTimelineToTheNewest()
     {
-        var text = await ShowAsync("cancels-at-period-end", "--events", "1");
+        var text = await ShowAsync("cancels-at-period-end", "--events", "2");
 
-        Has(text, "WHAT HAPPENED, THE LAST 1 OF ");
+        Has(text, "WHAT HAPPENED, THE LAST 2 OF ");
         Has(text, "account closed: nothing is live and nothing is owed");
         Assert.DoesNotContain("mail 'receipt'", text);
     }
