@@ -1,11 +1,13 @@
 using Dapper;
 using Dunning.Books;
 using Dunning.Hosting;
+using Dunning.Jobs;
 using Dunning.Model;
 using Dunning.Passes;
 using Dunning.Postgres;
 using Dunning.Tests.Books;
 using Dunning.Tests.Postgres;
+using Microsoft.Extensions.Logging.Abstractions;
 using NodaTime;
 using Xunit.Abstractions;
 
@@ -99,18 +101,28 @@ public sealed class JobsInAnyOrderTests(ITestOutputHelper output)
             Instant.FromDateTimeUtc(r.At) < Time.LocalClock.DueAt(LocalDate.FromDateOnly(r.Start), book.Options.ChargeAt, book.Options.Zones[r.Zone])));
     }
 
-    private sealed class Worker(Engine engine, Rulebook rules, Random random) : IAsyncDisposable
+    /// <summary>A server: its own engine, and the job classes that a job host would call.</summary>
+    private sealed class Worker : IAsyncDisposable, IHelpers
     {
+        private readonly Engine _engine;
+        private readonly Random _random;
+        private readonly PassWorker _jobs;
         private Instant _now;
 
-        public Rulebook Rules => rules;
+        private Worker(Engine engine, Rulebook rules, Random random)
+        {
+            (_engine, Rules, _random) = (engine, rules, random);
+            _jobs = new PassWorker(RunAsync, this, TimeProvider.System, NullLogger<PassWorker>.Instance);
+        }
+
+        public Rulebook Rules { get; }
 
         public int Claimed { get; private set; }
 
         public static async Task<Worker> StartAsync(Database database, WorkerSettings settings, Book book, Random random)
         {
             var engine = await Engine.OpenAsync(
-                database, settings, TimeProvider.System, global::Dunning.Commands.CommandContext.QuietLoggers(), takesOver: true, default, book.Options, sendsMail: false);
+                database, settings, TimeProvider.System, NullLoggerFactory.Instance, takesOver: true, default, book.Options, sendsMail: false);
             return new Worker(engine, await engine.RulebookAsync(default), random);
         }
 
@@ -118,22 +130,31 @@ public sealed class JobsInAnyOrderTests(ITestOutputHelper output)
         {
             _now = now;
             var order = passes.ToArray();
-            random.Shuffle(order);
-            var limits = new PassLimits { BatchSize = random.Next(1, 60), Concurrency = 8, Budget = Duration.FromDays(1) };
+            _random.Shuffle(order);
             foreach (var pass in order)
             {
-                var report = await new PassRunner(engine.Book, () => rules, engine.Gateway, engine.Mailer, () => _now, limits).RunAsync(pass, default);
-                Assert.True(report.Faults.Count == 0, report.Faults.Count == 0 ? "" : $"{now} {pass} {report.Faults[0].Account}: {report.Faults[0].Exception}");
-                Claimed += report.Accounts;
+                await ((IPassJob)Activator.CreateInstance(PassJobs.TypeOf(pass), _jobs)!).RunAsync(default);
             }
         }
 
         public async Task ActAsync(AccountAction action, Instant now)
         {
-            var result = await engine.Book.AnswerAsync([new Ports.AnswerFor(action.Account, null, f => Pass.Act(f, action, now, rules))], default);
+            var result = await _engine.Book.AnswerAsync([new Ports.AnswerFor(action.Account, null, f => Pass.Act(f, action, now, Rules))], default);
             Assert.Empty(result.Faults);
         }
 
-        public ValueTask DisposeAsync() => engine.DisposeAsync();
+        public Task CallAsync(PassKind pass, CancellationToken ct) => Task.CompletedTask;
+
+        public ValueTask DisposeAsync() => _engine.DisposeAsync();
+
+        private async Task<PassReport> RunAsync(PassKind pass, Action<Decision> onSaved, CancellationToken ct)
+        {
+            var limits = new PassLimits { BatchSize = _random.Next(1, 60), Concurrency = 8, Budget = Duration.FromDays(1) };
+            var runner = new PassRunner(_engine.Book, () => Rules, _engine.Gateway, _engine.Mailer, () => _now, limits) { OnSaved = onSaved };
+            var report = await runner.RunAsync(pass, ct);
+            Assert.True(report.Faults.Count == 0, report.Faults.Count == 0 ? "" : $"{_now} {pass} {report.Faults[0].Account}: {report.Faults[0].Exception}");
+            Claimed += report.Accounts;
+            return report;
+        }
     }
 }
