@@ -173,12 +173,15 @@ public sealed class PassRunner
 
         private async Task PerformAsync(Effect effect)
         {
+            var askedAt = runner.Now();
             await _slots.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            // A call that begins after its claim's margin could end after the claim, when another server takes it for unknown: it is not made.
+            var isTooLate = runner.Now() - askedAt > rules.Options.LeaseMargin;
             Answer? answer = null;
             try
             {
                 using var timeout = new CancellationTokenSource(rules.Options.CallTimeout.ToTimeSpan());
-                answer = await AnswerAsync(effect, timeout.Token).ConfigureAwait(false);
+                answer = await AnswerAsync(effect, isTooLate, timeout.Token).ConfigureAwait(false);
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
@@ -201,13 +204,15 @@ public sealed class PassRunner
             }
         }
 
-        private async Task<Answer> AnswerAsync(Effect effect, CancellationToken timeout)
+        private async Task<Answer> AnswerAsync(Effect effect, bool isTooLate, CancellationToken timeout)
         {
             switch (effect)
             {
                 case Effect.SendCharge send:
                     var outcome = _refusedForAll
                         ? new GatewayOutcome.Refused("not sent: the gateway refuses this installation's requests", RefusalScope.Everyone)
+                        : isTooLate
+                        ? new GatewayOutcome.Refused("not sent: it waited too long for its turn", RefusalScope.Request)
                         : await runner._gateway.ChargeAsync(send.Request, timeout).ConfigureAwait(false);
                     if (outcome is GatewayOutcome.Refused refused)
                     {
