@@ -96,7 +96,9 @@ internal sealed class RenewalsBench(BenchServer server, WorkerSettings settings,
         async Task NaiveAsync(int clients)
         {
             await using var source = await FreshAsync(FormattableString.Invariant($"naive, {clients} clients"), ct);
-            var naive = new NaiveRun(_bench, _bench.On(source), source);
+            // Batches are planned anew each time; statements for one account are better off prepared, with plans that are kept.
+            await using var kept = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString()) { MaxAutoPrepare = 200, AutoPrepareMinUsages = 2 });
+            var naive = new NaiveRun(_bench, _bench.On(kept), kept);
             await naive.EnqueueAsync(naiveJobs, ct);
             await server.CheckpointAsync(ct);
             var seconds = await naive.RunAsync(naiveJobs, clients, new BenchGateway(plan.Accounts, TimeSpan.Zero, time), time, ct);
