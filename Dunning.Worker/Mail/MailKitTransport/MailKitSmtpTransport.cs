@@ -5,6 +5,7 @@ using MailKit;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
+using MimeKit.Cryptography;
 
 namespace Dunning.Mail.MailKitTransport;
 
@@ -13,14 +14,17 @@ namespace Dunning.Mail.MailKitTransport;
 /// </summary>
 public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
 {
-    /// <summary>More at once from one client is what servers answer with 421.</summary>
-    private const int MaxConnections = 4;
-
     /// <summary>Servers end connections that carry many; better to say goodbye first.</summary>
     private const int MaxMessagesPerConnection = 100;
 
-    private readonly SemaphoreSlim _places = new(MaxConnections);
+    private readonly SemaphoreSlim _places = new(smtp.Connections);
     private readonly ConcurrentBag<Connection> _idle = [];
+    private readonly DkimSigner? _signer = smtp.Dkim is { } dkim ? new DkimSigner(dkim.KeyFile, dkim.Domain, dkim.Selector, DkimSignatureAlgorithm.RsaSha256)
+    {
+        HeaderCanonicalizationAlgorithm = DkimCanonicalizationAlgorithm.Relaxed,
+        BodyCanonicalizationAlgorithm = DkimCanonicalizationAlgorithm.Relaxed,
+        AgentOrUserIdentifier = "@" + dkim.Domain,
+    } : null;
 
     /// <inheritdoc/>
     public async Task<Delivery> SendAsync(OutgoingMessage message, CancellationToken ct)
@@ -70,9 +74,20 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         _places.Dispose();
     }
 
-    private static async Task<Delivery> SendAsync(Connection connection, OutgoingMessage message, CancellationToken deadline)
+    // What a reader sees or an answer depends on. A header that is not there is signed as absent, so that none can be added.
+    private static readonly string[] s_signed =
+    [
+        "From", "To", "Subject", "Date", "Message-ID", "Reply-To", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version", "Content-Type",
+    ];
+
+    private async Task<Delivery> SendAsync(Connection connection, OutgoingMessage message, CancellationToken deadline)
     {
         using var mime = await MimeMessage.LoadAsync(new MemoryStream(MessageWriter.Write(message)), deadline).ConfigureAwait(false);
+        if (_signer is not null)
+        {
+            mime.Prepare(EncodingConstraint.SevenBit);
+            _signer.Sign(mime, s_signed);
+        }
         connection.Messages++;
         try
         {
@@ -123,6 +138,10 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
             // here a condition of every mail.
             CheckCertificateRevocation = false,
         };
+        if (smtp.AcceptInvalidCertificate)
+        {
+            client.ServerCertificateValidationCallback = (_, _, _, _) => true;
+        }
         try
         {
             await client.ConnectAsync(smtp.Host, smtp.Port, smtp.Security switch
@@ -131,7 +150,13 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
                 SmtpSecurity.StartTls => SecureSocketOptions.StartTls,
                 SmtpSecurity.Tls => SecureSocketOptions.SslOnConnect,
             }, deadline).ConfigureAwait(false);
-            if (smtp.User is not null)
+            if (smtp.OAuthTokenFile is { } file)
+            {
+                // Read at each login: whoever renews the token writes it anew.
+                var token = (await File.ReadAllTextAsync(file, deadline).ConfigureAwait(false)).Trim();
+                await client.AuthenticateAsync(new SaslMechanismOAuth2(smtp.User!, token), deadline).ConfigureAwait(false);
+            }
+            else if (smtp.User is not null)
             {
                 await client.AuthenticateAsync(smtp.User, smtp.Password ?? "", deadline).ConfigureAwait(false);
             }
@@ -168,6 +193,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         AuthenticationException or SaslException => "the login was refused",
         SmtpCommandException c => SmtpReply.Describe((int)c.StatusCode, c.Message, "session"),
         ServiceNotAuthenticatedException => "the server wants a login",
+        FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => "the token's file could not be read",
         ProtocolException or IOException or SocketException or ServiceNotConnectedException => $"connection failed: {e.GetType().Name}",
         NotSupportedException => "the server does not offer what is configured (STARTTLS, or a login)",
         _ => null,
