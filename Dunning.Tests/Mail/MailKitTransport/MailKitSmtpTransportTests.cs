@@ -33,11 +33,13 @@ public sealed class MailKitSmtpTransportTests
     {
         await using var server = new ScriptedSmtpServer(s => s == "NOOP" ? ScriptedSmtpServer.Cut : null);
         await using var transport = SmtpTransportTests.Transport(server.Port);
-        for (var i = 0; i < 3; i++)
+        for (var i = 0; i < 2; i++)
         {
             Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+            Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+            await Task.Delay(1100);
         }
-        Assert.Equal((3, 3), (server.Connections, server.Taken.Count));
+        Assert.Equal((2, 4), (server.Connections, server.Taken.Count));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 #if MAIL_MAILKIT
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net.Sockets;
 using MailKit;
 using MailKit.Net.Smtp;
@@ -16,6 +17,9 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
 {
     /// <summary>Servers end connections that carry many; better to say goodbye first.</summary>
     private const int MaxMessagesPerConnection = 100;
+
+    /// <summary>Servers wait for minutes before they end an idle connection.</summary>
+    private static readonly TimeSpan AskAfter = TimeSpan.FromSeconds(1);
 
     private readonly SemaphoreSlim _places = new(smtp.Connections);
     private readonly ConcurrentBag<Connection> _idle = [];
@@ -74,6 +78,19 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         _places.Dispose();
     }
 
+    /// <summary>For benchmarks: MailKit in a loop.</summary>
+    internal static async Task SendBareAsync(SmtpOptions smtp, OutgoingMessage message, Func<bool> isNext, CancellationToken ct)
+    {
+        using var client = new SmtpClient();
+        await client.ConnectAsync(smtp.Host, smtp.Port, SecureSocketOptions.None, ct).ConfigureAwait(false);
+        using var mime = await MimeMessage.LoadAsync(new MemoryStream(MessageWriter.Write(message)), ct).ConfigureAwait(false);
+        while (isNext())
+        {
+            await client.SendAsync(mime, ct).ConfigureAwait(false);
+        }
+        await client.DisconnectAsync(quit: true, ct).ConfigureAwait(false);
+    }
+
     // What a reader sees or an answer depends on. A header that is not there is signed as absent, so that none can be added.
     private static readonly string[] s_signed =
     [
@@ -110,12 +127,16 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
     }
 
-    // An idle connection that still answers, or a new one. Asking first (NOOP) is what makes using them again safe: a message that fails on
-    // a dead connection can't be told from one that failed after it was taken.
+    // A connection that was at work a moment ago, an idle one that still answers, or a new one. Asking first (NOOP) is what makes using the idle ones
+    // again safe: a message that fails on a dead connection can't be told from one that failed after it was taken.
     private async Task<Connection> ConnectAsync(CancellationToken deadline)
     {
         while (_idle.TryTake(out var idle))
         {
+            if (idle.Since.Elapsed < AskAfter)
+            {
+                return idle;
+            }
             try
             {
                 await idle.Client.NoOpAsync(deadline).ConfigureAwait(false);
@@ -177,6 +198,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         if (connection.Client.IsConnected && connection.Messages < MaxMessagesPerConnection)
         {
+            connection.Since.Restart();
             _idle.Add(connection);
         }
         else
@@ -204,6 +226,9 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         public SmtpClient Client { get; } = client;
 
         public int Messages { get; set; }
+
+        /// <summary>Since it was last used.</summary>
+        public Stopwatch Since { get; } = Stopwatch.StartNew();
     }
 }
 #endif
