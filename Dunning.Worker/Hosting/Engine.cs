@@ -33,7 +33,7 @@ public sealed class Engine : IAsyncDisposable
         {
             _transport = MailTransports.Create(settings.Mail);
             Mailer = new Mailer(
-                new MailComposer(MailTexts.Load(), settings.Mail, installation, PlanName), _transport, time);
+                new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time);
         }
         else
         {

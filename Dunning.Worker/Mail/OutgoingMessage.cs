@@ -26,6 +26,9 @@ public sealed record OutgoingMessage
     /// <summary>Plain text; lines end with a line feed.</summary>
     public required string Text { get; init; }
 
+    /// <summary>The same content as a page; without it the message is text alone.</summary>
+    public string? Html { get; init; }
+
     /// <summary>Language of the text, such as <c>fr</c>.</summary>
     public required string Language { get; init; }
 
