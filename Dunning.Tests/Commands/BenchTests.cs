@@ -70,6 +70,7 @@ public class BenchTests
         Assert.Equal(200, json.GetProperty("few").GetProperty("accounts").GetInt32());
         Assert.Equal(2000, json.GetProperty("many").GetProperty("accounts").GetInt32());
         Assert.Equal(3, json.GetProperty("many").GetProperty("runs_buffers").GetArrayLength());
+        Assert.Equal(3, json.GetProperty("many").GetProperty("runs_claim_ms").GetArrayLength());
         // The ratio itself is for books of the size that the bench is made for: among 200 accounts those due share their pages.
         Assert.True(json.GetProperty("ratios").GetProperty("buffers").GetDouble() > 0);
     }
