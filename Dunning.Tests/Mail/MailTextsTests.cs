@@ -241,6 +241,7 @@ public sealed class MailTextsTests
     [InlineData("fr/receipt.txt", "Subject: x\n\ny\n", "fr/receipt.txt: lacks {{account}}, {{amount}}, {{byCredit}}, which the built-in en/receipt.txt tells")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{#each amount}}\n", "fr/receipt.txt:3: has {{#each amount}}, but the placeholders are")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{{amount}}}\n", "fr/receipt.txt:3: has a brace outside of a {{placeholder}}")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{account}}{{amount}}{{byCredit}}\n{{> details}}\nMore\n", "fr/receipt.txt:4: has {{> details}} beside other words")]
     [InlineData("fr/recipt.txt", "Subject: x\n\ny\n", "fr/recipt.txt is no template")]
     public void A_fault_of_one_text_is_told(string path, string text, string fault)
     {

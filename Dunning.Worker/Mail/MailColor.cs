@@ -20,7 +20,7 @@ public readonly record struct MailColor(byte Red, byte Green, byte Blue)
     /// <summary>What mails are written on in dark mode.</summary>
     public static MailColor DarkPaper { get; } = new(0x1B, 0x1E, 0x24);
 
-    private static readonly MailColor s_ink = new(0x11, 0x14, 0x18);
+    private static readonly MailColor s_black = new(0, 0, 0);
 
     /// <summary>Of <c>#rrggbb</c> or <c>#rgb</c>; null when it is neither.</summary>
     public static MailColor? Find(string text)
@@ -41,8 +41,8 @@ public readonly record struct MailColor(byte Red, byte Green, byte Blue)
         return (Math.Max(one, two) + 0.05) / (Math.Min(one, two) + 0.05);
     }
 
-    /// <summary>The colour of text on it: white while that reads well, else nearly black. One of them always does.</summary>
-    public MailColor TextOn() => Paper.ContrastWith(this) >= TextContrast ? Paper : s_ink;
+    /// <summary>The colour of text on it: white while that reads well, else black. One of them always does.</summary>
+    public MailColor TextOn() => Paper.ContrastWith(this) >= TextContrast ? Paper : s_black;
 
     /// <summary>As much lighter as it takes to stand out from dark paper.</summary>
     public MailColor OnDarkPaper()

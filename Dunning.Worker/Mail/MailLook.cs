@@ -54,12 +54,12 @@ public sealed record MailLook
             }
         }
         var logo = given.GetValueOrDefault("Mail:Logo:Url");
+        var alt = given.GetValueOrDefault("Mail:Logo:Alt") is { } words ? Line("Mail:Logo:Alt", words) : company;
         if (logo is not null && !IsPage(logo))
         {
             faults.Add($"Mail:Logo:Url is '{logo}', but must be a whole https address, such as https://example.com/logo.png");
         }
-        var alt = given.GetValueOrDefault("Mail:Logo:Alt") is { } words ? Line("Mail:Logo:Alt", words) : company;
-        if (logo is not null && alt is null)
+        else if (logo is not null && alt is null)
         {
             faults.Add("Mail:Logo:Url is given, but neither Mail:Logo:Alt nor Mail:Company: what is read where the logo isn't shown, such as Example Ltd");
         }

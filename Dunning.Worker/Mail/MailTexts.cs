@@ -258,6 +258,10 @@ public sealed partial class MailTexts
                 Fault(at, $"has {{{{{name}}}}}, but the placeholders are {string.Join(", ", scope.Names)}");
             }
         }
+        if (isMail && LooseDetails().Match(text) is { Success: true } loose)
+        {
+            Fault(loose.Index, $"has {{{{> {Details}}}}} beside other words: it is a paragraph of its own");
+        }
         // In a page braces are CSS's.
         if (!scope.IsHtml && PlainTag().Replace(text, m => new string('.', m.Length)).AsSpan().IndexOfAny('{', '}') is var brace and >= 0)
         {
@@ -324,6 +328,9 @@ public sealed partial class MailTexts
 
     [GeneratedRegex(@"\{\{[^{}\n]*\}\}|[&<>]", RegexOptions.CultureInvariant)]
     private static partial Regex TagOrMark();
+
+    [GeneratedRegex(@"(?<!\n\n)\{\{> details\}\}|\{\{> details\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
+    private static partial Regex LooseDetails();
 
     [GeneratedRegex(@"\n\s*\n", RegexOptions.CultureInvariant)]
     private static partial Regex Gap();
