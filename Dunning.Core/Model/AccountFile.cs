@@ -454,7 +454,13 @@ public sealed record MailFacts
     /// <summary>Currency code.</summary>
     public string? Currency { get; init; }
 
-    /// <summary>Of a failed payment: the decline code, or the reason of a skipped charge.</summary>
+    /// <summary>All that is unpaid in the account, in minor units of <see cref="Currency"/>, where that is not <see cref="Amount"/> alone.</summary>
+    public long? Owed { get; init; }
+
+    /// <summary>Of a paid invoice: the account's credit has paid it, and no method was charged.</summary>
+    public bool ByCredit { get; init; }
+
+    /// <summary>Of a failed payment: the decline code, or the reason of a skipped charge. Of a debt: why the default method can't be charged.</summary>
     public string? Code { get; init; }
 
     /// <summary>Number of the dunning step that decided it, if one did.</summary>

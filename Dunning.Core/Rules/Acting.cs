@@ -91,7 +91,7 @@ internal static class Acting
             draft.Tell(draft.New(EventTypes.DunningStopped, invoice));
             Stepping.ClearNotices(draft, invoice);
         }
-        Renewing.Cancel(draft, subscription);
+        Renewing.Cancel(draft, subscription, invoice);
         Suspending.LeaveIfCleared(draft);
         Suspending.CloseIfDone(draft);
         return true;
@@ -126,7 +126,11 @@ internal static class Acting
             Methods = [.. file.Methods.Select(m => m.IsDefault ? m with { IsDefault = false, IsBackup = false, IsRetired = true } : m), method],
             Charges = [.. file.Charges.Select(c => c.IsOpen ? c with { MethodUpdatedSince = true } : c)],
         };
-        Mailing.Decide(draft, MailTemplates.PaymentMethodUpdated, new MailFacts { CardExpires = action.Expires });
+        Mailing.Decide(draft, MailTemplates.PaymentMethodUpdated, Mailing.DebtOf(draft.File) with
+        {
+            CardExpires = action.Expires,
+            Date = Renewing.NextRenewal(draft.File)?.RenewsOn,
+        });
         RechargeAll(draft);
         return true;
     }
@@ -164,7 +168,7 @@ internal static class Acting
         var until = draft.File is { Access: Access.Limited, AccessUntil: { } present } ? Instant.Max(present, asked) : asked;
         draft.File = draft.File with { Access = Access.Limited, AccessUntil = until };
         draft.Tell(draft.New(EventTypes.AccountAccessGranted) with { Until = until });
-        Mailing.Decide(draft, MailTemplates.AccessGranted, new MailFacts { Until = until, PurgeOn = draft.File.PurgeOn });
+        Mailing.Decide(draft, MailTemplates.AccessGranted, Mailing.DebtOf(draft.File) with { Until = until, PurgeOn = draft.File.PurgeOn });
         return true;
     }
 

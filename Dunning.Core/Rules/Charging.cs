@@ -41,17 +41,19 @@ internal static class Charging
         {
             return Call(draft, invoice, kind, method, run, cursor);
         }
-        var reason = draft.File.DefaultMethod?.State switch
-        {
-            null => "no_payment_method",
-            MethodState.Blocked => "hard_decline",
-            MethodState.Waiting => AuthenticationRequired,
-            _ => throw new InvalidOperationException("a chargeable default method was left out"),
-        };
+        var reason = ObstacleOf(draft.File.DefaultMethod) ?? throw new InvalidOperationException("a chargeable default method was left out");
         draft.Tell(draft.New(EventTypes.ChargeSkipped, invoice) with { Reason = reason });
         Stepping.Failed(draft, invoice, kind, reason, null);
         return null;
     }
+
+    /// <summary>Why a default method can't be charged, as the reason of a skipped charge; null when it can.</summary>
+    public static string? ObstacleOf(PaymentMethod? method) => method is null ? "no_payment_method" : method.State switch
+    {
+        MethodState.Blocked => "hard_decline",
+        MethodState.Waiting => AuthenticationRequired,
+        MethodState.Ok => null,
+    };
 
     /// <summary>Decides on the answer to a charge that was sent. Returns the next call of the same attempt, if any.</summary>
     public static Effect? Answered(Draft draft, Answer.Charged answer, PassRun run, Cursor cursor, bool isOwnLease)

@@ -94,6 +94,6 @@ internal static class Purging
         var purgeOn = draft.Today.PlusDays(NoticeDays);
         draft.File = draft.File with { PurgeOn = purgeOn, PurgeRemindersSent = Reminding.PurgeRemindersOfPostponement };
         draft.Tell(draft.New(EventTypes.AccountPurgePostponed) with { PurgeOn = purgeOn });
-        Mailing.Decide(draft, MailTemplates.PurgeWarning, new MailFacts { PurgeOn = purgeOn });
+        Mailing.Decide(draft, MailTemplates.PurgeWarning, Mailing.DebtOf(draft.File) with { PurgeOn = purgeOn });
     }
 }

@@ -26,7 +26,7 @@ internal static class Reminding
             if (due != 0)
             {
                 subject.MarkSent(subject.Sent | due);
-                Mailing.Decide(draft, subject.Kind.Template, subject.Facts);
+                Mailing.Decide(draft, subject.Kind.Template, subject.Facts());
             }
         }
     }
@@ -37,7 +37,7 @@ internal static class Reminding
 
     /// <summary>Every reminder that is ahead as things stand: when, which, and the date that it is about. For forecasts.</summary>
     public static IEnumerable<(Instant At, string Template, string? Subscription, LocalDate Date)> Ahead(Draft draft) =>
-        SubjectsOf(draft).SelectMany(s => s.Pending(draft).Select(r => (r.At, s.Kind.Template, s.Facts.Subscription, s.Date)));
+        SubjectsOf(draft).SelectMany(s => s.Pending(draft).Select(r => (r.At, s.Kind.Template, s.Subscription, s.Date)));
 
     private static IEnumerable<Subject> SubjectsOf(Draft draft)
     {
@@ -51,7 +51,7 @@ internal static class Reminding
             if (file is { LegalHold: false, PurgeOn: { } purgeOn, SuspendedAt: { } suspendedAt })
             {
                 yield return new Subject(PurgeWarning, purgeOn, suspendedAt, draft.DueAt(purgeOn), file.PurgeRemindersSent,
-                    new MailFacts { PurgeOn = purgeOn },
+                    null, () => Mailing.DebtOf(file) with { PurgeOn = purgeOn },
                     bits => draft.File = draft.File with { PurgeRemindersSent = bits });
             }
             yield break;
@@ -63,7 +63,8 @@ internal static class Reminding
             if (kind is not null)
             {
                 yield return new Subject(kind, subscription.RenewsOn, subscription.RenewsOnKnownAt,
-                    draft.DueAt(subscription.RenewsOn), subscription.RemindersSent, Renewing.FactsOf(subscription),
+                    draft.DueAt(subscription.RenewsOn), subscription.RemindersSent, subscription.Id,
+                    () => kind == Upcoming ? Renewing.FactsOfUpcoming(draft, subscription) : Renewing.FactsOf(subscription),
                     bits => draft.Set(subscription with { RemindersSent = bits }));
             }
         }
@@ -72,8 +73,8 @@ internal static class Reminding
             var lastDay = expires.OnDayOfMonth(1).PlusMonths(1).PlusDays(-1);
             // Due on its last day still: what ends the reminder is the day after.
             yield return new Subject(CardExpiring, lastDay, method.KnownAt, Time.LocalClock.StartOf(lastDay.PlusDays(1), draft.Zone),
-                method.ExpiryReminderSent ? 1 : 0,
-                new MailFacts { Date = lastDay, CardBrand = method.Brand, CardLast4 = method.Last4, CardExpires = expires },
+                method.ExpiryReminderSent ? 1 : 0, null,
+                () => new MailFacts { Date = lastDay, CardBrand = method.Brand, CardLast4 = method.Last4, CardExpires = expires },
                 _ => draft.Set(method with { ExpiryReminderSent = true }));
         }
     }
@@ -83,9 +84,9 @@ internal static class Reminding
     /// <param name="FirstBit">Bit of the first of them.</param>
     private sealed record Kind(string Template, ImmutableArray<int> DaysBefore, int FirstBit);
 
-    /// <summary>A date that reminders are about, its condition being met now.</summary>
+    /// <summary>A date that reminders are about, its condition being met now. Its facts are worked out only for a mail that is sent.</summary>
     private sealed record Subject(
-        Kind Kind, LocalDate Date, Instant KnownAt, Instant OverAt, int Sent, MailFacts Facts, Action<int> MarkSent)
+        Kind Kind, LocalDate Date, Instant KnownAt, Instant OverAt, int Sent, string? Subscription, Func<MailFacts> Facts, Action<int> MarkSent)
     {
         /// <summary>Reminders that are not sent and still may be.</summary>
         public IEnumerable<(Instant At, int Bit)> Pending(Draft draft)

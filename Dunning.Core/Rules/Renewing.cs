@@ -46,12 +46,22 @@ internal static class Renewing
     public static bool HasUnpaid(AccountFile file, string subscriptionId) =>
         file.Invoices.Any(i => i.State == InvoiceState.Open && i.SubscriptionId == subscriptionId);
 
-    /// <summary>The subscription is canceled, with its mail.</summary>
-    public static void Cancel(Draft draft, Subscription subscription)
+    /// <summary>The live subscription that renews next, or null.</summary>
+    public static Subscription? NextRenewal(AccountFile file) =>
+        file.Subscriptions.Where(s => s.IsRenewing).OrderBy(s => s.RenewsOn).ThenBy(s => s.Id, StringComparer.Ordinal).FirstOrDefault();
+
+    /// <summary>The subscription is canceled, with its mail, which tells of the unpaid invoice that was voided with it.</summary>
+    public static void Cancel(Draft draft, Subscription subscription, Invoice? voided = null)
     {
         draft.Set(subscription with { State = SubscriptionState.Canceled, CancelKept = false });
         draft.Tell(draft.New(EventTypes.SubscriptionCanceled, subscription.Id));
-        Mailing.Decide(draft, MailTemplates.SubscriptionCanceled, FactsOf(subscription));
+        Mailing.Decide(draft, MailTemplates.SubscriptionCanceled, FactsOf(subscription) with
+        {
+            PeriodStart = voided?.PeriodStart,
+            PeriodEnd = voided?.PeriodEnd,
+            Amount = voided?.AmountDue.Minor,
+            Currency = voided?.AmountDue.Currency.Code,
+        });
     }
 
     /// <summary>What a mail about a subscription tells.</summary>
@@ -61,6 +71,23 @@ internal static class Renewing
         Plan = subscription.PlanCode,
         Date = subscription.RenewsOn,
     };
+
+    /// <summary>What the reminder of a renewal tells: also what would be charged, to which method, if it were today.</summary>
+    public static MailFacts FactsOfUpcoming(Draft draft, Subscription subscription)
+    {
+        var (facts, method) = (FactsOf(subscription), draft.File.DefaultMethod);
+        return Preview(draft.File, subscription, draft.Now, draft.Book) is not { } invoice ? facts : facts with
+        {
+            Plan = invoice.PlanCode,
+            PeriodStart = invoice.PeriodStart,
+            PeriodEnd = invoice.PeriodEnd,
+            Amount = invoice.AmountDue.Minor,
+            Currency = invoice.AmountDue.Currency.Code,
+            CardBrand = method?.Brand,
+            CardLast4 = method?.Last4,
+            CardExpires = method?.Expires,
+        };
+    }
 
     /// <summary>Tax of a buyer (RULES 3): treatment and rate in basis points.</summary>
     public static (TaxTreatment Treatment, int RateBp) TaxOf(AccountFile buyer, Rulebook book)
@@ -135,7 +162,13 @@ internal static class Renewing
             Anchor = plan.Interval == subscription.Interval ? subscription.Anchor : subscription.RenewsOn,
         };
         draft.Tell(draft.New(EventTypes.SubscriptionPlanChanged, subscription.Id) with { Plan = code });
-        Mailing.Decide(draft, MailTemplates.PlanChanged, FactsOf(subscription) with { NewPlan = code });
+        Mailing.Decide(draft, MailTemplates.PlanChanged, FactsOf(subscription) with
+        {
+            NewPlan = code,
+            Amount = plan.Prices.TryGetValue(draft.File.Currency.Code, out var price)
+                ? (new Money(price, draft.File.Currency) * subscription.Quantity).Minor : null,
+            Currency = draft.File.Currency.Code,
+        });
         return changed;
     }
 

@@ -137,6 +137,10 @@ internal static class Stepping
         draft.Set(invoice with { State = InvoiceState.Paid, SettledAt = draft.Now, RechargeDue = false });
         draft.Tell(draft.New(EventTypes.InvoicePaid, invoice));
         var facts = FactsOf(draft, invoice, null, method);
+        if (method is null)
+        {
+            facts = facts with { ByCredit = true, CardBrand = null, CardLast4 = null, CardExpires = null };
+        }
         if (invoice.Case is { } dunningCase)
         {
             draft.Tell(draft.New(EventTypes.DunningRecovered, invoice) with { Step = dunningCase.LastStep });
@@ -227,6 +231,7 @@ internal static class Stepping
             ? draft.File.Methods.FirstOrDefault(m => m.Ref == it) : draft.File.DefaultMethod;
         var running = invoice is { State: InvoiceState.Open, Case: { Exhausted: false } } && draft.File.Access == Access.Active
             ? invoice.Case : null;
+        var owed = Mailing.DebtOf(draft.File).Owed;
         return new MailFacts
         {
             Subscription = invoice.SubscriptionId,
@@ -235,6 +240,7 @@ internal static class Stepping
             PeriodEnd = invoice.PeriodEnd,
             Amount = invoice.AmountDue.Minor,
             Currency = invoice.AmountDue.Currency.Code,
+            Owed = code is null || owed == invoice.AmountDue.Minor ? null : owed,
             Code = code,
             NextAttemptOn = running is null ? null : NextStepOn(running) ?? SuspendsOn(running),
             SuspendsOn = running is null ? null : SuspendsOn(running),

@@ -50,7 +50,13 @@ internal static class Suspending
         if (draft.File.Subscriptions.Any(s => s.IsLive))
         {
             draft.Tell(draft.New(EventTypes.AccountReactivated));
-            Mailing.Decide(draft, MailTemplates.AccountReactivated, new MailFacts());
+            var next = Renewing.NextRenewal(draft.File);
+            Mailing.Decide(draft, MailTemplates.AccountReactivated, Mailing.DebtOf(draft.File) with
+            {
+                Subscription = next?.Id,
+                Plan = next?.PlanCode,
+                Date = next?.RenewsOn,
+            });
         }
     }
 

@@ -30,6 +30,46 @@ public sealed class MailOptionsTests
         Assert.Equal("https://acme.example/b/a%2Fb", options.BillingLinkFor("a/b"));
     }
 
+    [Fact]
+    public void The_look_has_its_keys()
+    {
+        var plain = Read().Look;
+        Assert.Equal(("#1d4ed8", null, null, 140, null, 0), (plain.Accent.ToString(), plain.LogoUrl, plain.LogoAlt, plain.LogoWidth, plain.Support, plain.Footer.Length));
+        var look = Read(("Mail:Company", "Acme"), ("Mail:Colors:Accent", "#0F766E"), ("Mail:Logo:Url", "https://acme.example/l.png"), ("Mail:Logo:Width", "16"),
+            ("Mail:Support", "help@acme.example"), ("Mail:Footer", "Acme SAS\r\n\r\n 1 rue de la Paix ")).Look;
+        Assert.Equal(("#0f766e", "https://acme.example/l.png", "Acme", 16), (look.Accent.ToString(), look.LogoUrl, look.LogoAlt, look.LogoWidth));
+        Assert.Equal(["Acme SAS", "1 rue de la Paix"], look.Footer.ToArray());
+        Assert.True(look.SupportIsAddress);
+        Assert.False(Read(("Mail:Support", "https://acme.example/help")).Look.SupportIsAddress);
+        Assert.Equal("The logo", Read(("Mail:Logo:Url", "https://a.example/l.png"), ("Mail:Logo:Alt", "The logo"), ("Mail:Logo:Width", "400")).Look.LogoAlt);
+    }
+
+    [Theory]
+    [InlineData("Mail:Colors:Accent", "blue", "Mail:Colors:Accent is 'blue', but must be a colour such as #1d4ed8")]
+    [InlineData("Mail:Colors:Accent", "#ffd24d", "Mail:Colors:Accent is '#ffd24d', but its contrast with white is 1.4, and a button needs at least 3")]
+    [InlineData("Mail:Logo:Url", "http://a.example/l.png", "Mail:Logo:Url is 'http://a.example/l.png', but must be a whole https address")]
+    [InlineData("Mail:Logo:Url", "https://a.example/l.png", "Mail:Logo:Url is given, but neither Mail:Logo:Alt nor Mail:Company")]
+    [InlineData("Mail:Logo:Width", "15", "Mail:Logo:Width is '15', but must be pixels from 16 to 400")]
+    [InlineData("Mail:Logo:Width", "401", "Mail:Logo:Width is '401', but must be pixels from 16 to 400")]
+    [InlineData("Mail:Support", "help", "Mail:Support is 'help', but must be an address or a whole https address")]
+    [InlineData("Mail:Footer", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk", "Mail:Footer has 11 lines, but at most 10 are shown")]
+    public void A_fault_of_the_look_is_told(string key, string value, string fault) =>
+        Assert.StartsWith(fault, Assert.Single(Faults((key, value))), StringComparison.Ordinal);
+
+    // Whatever accent a company has, its button can be read in the light and in the dark.
+    [Fact]
+    public void A_button_can_be_read_in_every_colour_that_is_accepted()
+    {
+        Assert.Equal(21, MailColor.Find("#000")!.Value.ContrastWith(MailColor.Paper), 0.01);
+        for (var rgb = 0; rgb < 0x1000; rgb++)
+        {
+            var accent = MailColor.Find(FormattableString.Invariant($"#{rgb:x3}"))!.Value;
+            Assert.True(accent.ContrastWith(accent.TextOn()) >= MailColor.TextContrast, accent.ToString());
+            var dark = accent.OnDarkPaper();
+            Assert.True(dark.ContrastWith(MailColor.DarkPaper) >= MailColor.TextContrast && dark.ContrastWith(dark.TextOn()) >= MailColor.TextContrast, dark.ToString());
+        }
+    }
+
     [Theory]
     [InlineData("none", 25)]
     [InlineData("starttls", 587)]

@@ -157,12 +157,23 @@ public sealed class MailTextsTests
     [InlineData(MailTemplates.RenewalUpcoming)]
     [InlineData(MailTemplates.SuspensionWarning)]
     [InlineData(MailTemplates.AccountSuspended)]
-    [InlineData(MailTemplates.PurgeWarning)]
     public void A_mail_about_money_names_it(string template)
     {
         Assert.Contains("€14.99", Samples.Compose(template, "en", Samples.Rich).Text, StringComparison.Ordinal);
         Assert.Contains($"14,99{Nbsp}€", Samples.Compose(template, "fr", Samples.Rich).Text, StringComparison.Ordinal);
         Assert.Contains("¥1,499", Samples.Compose(template, "en", Samples.Rich with { Currency = "JPY" }).Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(MailTemplates.PurgeWarning)]
+    [InlineData(MailTemplates.AccessGranted)]
+    [InlineData(MailTemplates.PaymentMethodUpdated)]
+    [InlineData(MailTemplates.AccountReactivated)]
+    [InlineData(MailTemplates.AccountSuspended)]
+    public void A_mail_to_who_owes_names_all_that_is_unpaid(string template)
+    {
+        Assert.Contains("€42.98", Samples.Compose(template, "en", Samples.Rich).Text, StringComparison.Ordinal);
+        Assert.Contains($"42,98{Nbsp}€", Samples.Compose(template, "fr", Samples.Rich).Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -207,7 +218,7 @@ public sealed class MailTextsTests
     [Fact]
     public void Every_fault_of_the_texts_is_found_at_once()
     {
-        var files = Sources();
+        var files = MailTexts.BuiltIn();
         files.Remove("fr/receipt.txt");
         files["de/receipt.txt"] = "Subject: x\n\ny\n";
         files["en/credit_issued.txt"] = "No subject\n\nText\n";
@@ -216,24 +227,25 @@ public sealed class MailTextsTests
         var (texts, faults) = MailTexts.Read(files);
         Assert.Null(texts);
         Assert.Contains("fr/receipt.txt is missing", faults);
-        Assert.Contains("de/layout.txt is missing", faults);
+        Assert.Contains("de/language.txt is missing", faults);
         Assert.Contains("en/language.txt: decimal is missing", faults);
-        Assert.Contains("en/language.txt: decimol is unknown", faults);
-        Assert.Contains(faults, f => f.StartsWith("en/plan_changed.txt has {{nwePlan}}, but the placeholders are account, act,", StringComparison.Ordinal));
+        Assert.Contains("en/language.txt:12: decimol is unknown", faults);
+        Assert.Contains(faults, f => f.StartsWith("en/plan_changed.txt:3: has {{nwePlan}}, but the placeholders are account, amount,", StringComparison.Ordinal));
     }
 
     [Theory]
-    [InlineData("en/credit_issued.txt", "No subject\n\nText {{amount}}{{account}}\n", "en/credit_issued.txt must begin with 'Subject: …' and a blank line")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x\n", "fr/receipt.txt has an {{#if}}, {{else}} or {{/if}} without the others")]
-    [InlineData("fr/receipt.txt", "Subject: {{#if amount}}x\n\nx{{/if}}\n", "fr/receipt.txt has an {{#if}}, {{else}} or {{/if}} without the others")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x{{else}}y{{else}}z{{/if}}\n", "fr/receipt.txt has an {{#if}}, {{else}} or {{/if}} without the others")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\ny\n", "fr/receipt.txt uses , but en/receipt.txt uses account, amount, byCredit")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#each amount}}\n", "fr/receipt.txt has {{#each amount}}, but the placeholders are")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\n{{{amount}}}\n", "fr/receipt.txt has a brace outside of a {{placeholder}}")]
+    [InlineData("en/credit_issued.txt", "No subject\n\nText {{amount}}{{account}}\n", "en/credit_issued.txt:1: must begin with 'Subject: …' and a blank line")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x\n", "fr/receipt.txt:3: has an {{#if}}, {{else}} or {{/if}} without the others")]
+    [InlineData("fr/receipt.txt", "Subject: {{#if amount}}x\n\nx{{/if}}\n", "fr/receipt.txt:1: has an {{#if}}, {{else}} or {{/if}} without the others")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x{{else}}y{{else}}z{{/if}}\n", "fr/receipt.txt:3: has an {{#if}}, {{else}} or {{/if}} without the others")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\ny\n", "fr/receipt.txt: lacks {{account}}, {{amount}}, {{byCredit}}, which the built-in en/receipt.txt tells")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{#each amount}}\n", "fr/receipt.txt:3: has {{#each amount}}, but the placeholders are")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{{amount}}}\n", "fr/receipt.txt:3: has a brace outside of a {{placeholder}}")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{account}}{{amount}}{{byCredit}}\n{{> details}}\nMore\n", "fr/receipt.txt:4: has {{> details}} beside other words")]
     [InlineData("fr/recipt.txt", "Subject: x\n\ny\n", "fr/recipt.txt is no template")]
     public void A_fault_of_one_text_is_told(string path, string text, string fault)
     {
-        var files = Sources();
+        var files = MailTexts.BuiltIn();
         files[path] = text;
         Assert.Contains(MailTexts.Read(files).Faults, f => f.StartsWith(fault, StringComparison.Ordinal));
     }
@@ -241,20 +253,9 @@ public sealed class MailTextsTests
     [Fact]
     public void A_misspelt_slot_of_a_language_is_found()
     {
-        var files = Sources();
+        var files = MailTexts.BuiltIn();
         files["fr/language.txt"] = files["fr/language.txt"].Replace("date = {day}", "date = {jour}", StringComparison.Ordinal);
-        Assert.Contains("fr/language.txt: date has the unknown {jour}", MailTexts.Read(files).Faults);
-    }
-
-    private static Dictionary<string, string> Sources()
-    {
-        var assembly = typeof(MailTexts).Assembly;
-        const string prefix = "Mail/Templates/";
-        return assembly.GetManifestResourceNames().Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(n => n[prefix.Length..], n =>
-        {
-            using var reader = new StreamReader(assembly.GetManifestResourceStream(n)!);
-            return reader.ReadToEnd();
-        });
+        Assert.Contains("fr/language.txt:6: date has the unknown {jour}", MailTexts.Read(files).Faults);
     }
 
     private static void AssertReadsWell(OutgoingMessage mail)

@@ -33,6 +33,7 @@ internal static class Samples
         PeriodEnd = new LocalDate(2026, 4, 3),
         Amount = 1499,
         Currency = "EUR",
+        Owed = 4298,
         Code = "insufficient_funds",
         NextAttemptOn = new LocalDate(2026, 3, 5),
         SuspendsOn = new LocalDate(2026, 4, 1),

@@ -178,7 +178,7 @@ public sealed class RoundTripTests
                     Facts = new MailFacts
                     {
                         Subscription = "s", Plan = "p", NewPlan = "n", PeriodStart = new LocalDate(2026, 1, 1), PeriodEnd = new LocalDate(2026, 1, 2),
-                        Amount = 3, Currency = "EUR", Code = "c", Step = 1, NextAttemptOn = new LocalDate(2026, 1, 3), SuspendsOn = new LocalDate(2026, 1, 4),
+                        Amount = 3, Currency = "EUR", Owed = 7, ByCredit = true, Code = "c", Step = 1, NextAttemptOn = new LocalDate(2026, 1, 3), SuspendsOn = new LocalDate(2026, 1, 4),
                         PurgeOn = new LocalDate(2026, 1, 5), Date = new LocalDate(2026, 1, 6), Until = later, CardBrand = "visa", CardLast4 = "4242",
                         CardExpires = new YearMonth(2027, 2),
                     },

@@ -35,7 +35,7 @@ public sealed class Engine : IAsyncDisposable
             _transport = MailTransports.Create(settings.Mail);
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
-                new MailComposer(MailTexts.Load(), settings.Mail, installation, PlanName), _transport, time, _pace);
+                new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace);
         }
         else
         {

@@ -25,6 +25,9 @@ public sealed record WorkerSettings
     /// <summary>How mails leave.</summary>
     public required MailOptions Mail { get; init; }
 
+    /// <summary>What the mails say.</summary>
+    public required MailTexts Texts { get; init; }
+
     /// <summary>The sandbox gateway.</summary>
     public required SandboxOptions Sandbox { get; init; }
 
@@ -68,6 +71,7 @@ public sealed record WorkerSettings
         var faults = ImmutableArray.CreateBuilder<string>();
         var rules = Take(RuleOptions.Read(flat));
         var mail = Take(MailOptions.Read(flat));
+        var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var sandbox = Take(SandboxOptions.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var gateway = flat.GetValueOrDefault("Payments:Gateway") ?? "sandbox";
@@ -101,6 +105,7 @@ public sealed record WorkerSettings
             Rules = rules!,
             Seller = SellerOf(flat, rules!),
             Mail = mail!,
+            Texts = texts!,
             Sandbox = sandbox!,
             Jobs = jobs!,
             Limits = limits,

@@ -15,10 +15,15 @@ namespace Dunning.Mail;
 /// </summary>
 public sealed partial class Language
 {
+    // What the table of details may hold, in its order; the names of values.
+    private static readonly ImmutableArray<string> s_rows = ["amount", "plan", "period", "card"];
+
     private static readonly ImmutableArray<string> s_needed =
     [
         "months", "date", "month", "time", "period", "period.day", "period.open", "decimal", "group", "amount.symbol", "amount.code",
         "card.full", "card.number", "nobreak.before", "nobreak.after",
+        "hello", "hello.nobody", "todo.link", "todo.signin", "todo.signin.nobody", "questions.reply", "questions.address", "questions.page",
+        "row", .. s_rows.Select(r => "row." + r),
         .. DeclineWords.Keys.Select(k => "reason." + k), .. MailActs.Keys.Select(k => "act." + k),
     ];
 
@@ -48,41 +53,45 @@ public sealed partial class Language
     /// <summary>Such as <c>fr</c>.</summary>
     public string Code { get; }
 
-    /// <summary>Reads a <c>language.txt</c>: lines <c>key = value</c>, comments after <c>#</c>. Returns the language or every fault.</summary>
-    public static (Language? Language, ImmutableArray<string> Faults) Read(string code, string text)
+    /// <summary>
+    /// Reads a <c>language.txt</c>: lines <c>key = value</c>, comments after <c>#</c>. Returns the language or every fault, each with
+    /// <paramref name="path"/> and line.
+    /// </summary>
+    public static (Language? Language, ImmutableArray<string> Faults) Read(string code, string text, string path)
     {
         var faults = ImmutableArray.CreateBuilder<string>();
         var words = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var line in text.ReplaceLineEndings("\n").Split('\n').Where(l => l.Trim().Length > 0 && l[0] != '#'))
+        var lineOf = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (at, line) in text.ReplaceLineEndings("\n").Split('\n').Index().Where(l => l.Item.Trim().Length > 0 && l.Item[0] != '#'))
         {
             var (key, equals) = (line.Split('=')[0].Trim(), line.IndexOf('=', StringComparison.Ordinal));
             if (equals < 0 || !words.TryAdd(key, Unescape(line[(equals + 1)..].Trim(' '))))
             {
-                faults.Add($"{code}/language.txt: '{line}' is no new 'key = value'");
+                Fault(at + 1, $"'{line}' is no new 'key = value'");
+                continue;
+            }
+            lineOf.Add(key, at + 1);
+        }
+        faults.AddRange(s_needed.Where(k => !words.ContainsKey(k)).Select(k => $"{path}: {k} is missing"));
+        foreach (var key in words.Keys)
+        {
+            if (!s_needed.Contains(key, StringComparer.Ordinal) && !OptionalKey().IsMatch(key))
+            {
+                Fault(lineOf[key], key + " is unknown");
+            }
+            foreach (var slot in Slot().Matches(words[key]).Select(m => m.Groups[1].Value).Where(s => !SlotsOf(key).Contains(s, StringComparer.Ordinal)))
+            {
+                Fault(lineOf[key], $"{key} has the unknown {{{slot}}}");
             }
         }
-        faults.AddRange(s_needed.Where(k => !words.ContainsKey(k)).Select(k => $"{code}/language.txt: {k} is missing"));
-        faults.AddRange(words.Keys.Where(k => !s_needed.Contains(k, StringComparer.Ordinal) && !OptionalKey().IsMatch(k))
-            .Select(k => $"{code}/language.txt: {k} is unknown"));
         var months = words.GetValueOrDefault("months", "").Split(' ').ToImmutableArray();
-        if (months.Length != 12 && words.ContainsKey("months"))
+        if (months.Length != 12 && lineOf.TryGetValue("months", out var monthsAt))
         {
-            faults.Add($"{code}/language.txt: months must be twelve names");
+            Fault(monthsAt, "months must be twelve names");
         }
-        if (faults.Count > 0)
-        {
-            return (null, faults.ToImmutable());
-        }
-        var language = new Language(code, words.ToFrozenDictionary(StringComparer.Ordinal), months);
-        try
-        {
-            language.WriteOneOfEach();
-        }
-        catch (InvalidOperationException e)
-        {
-            return (null, [e.Message]);
-        }
-        return (language, []);
+        return faults.Count > 0 ? (null, faults.ToImmutable()) : (new Language(code, words.ToFrozenDictionary(StringComparer.Ordinal), months), []);
+
+        void Fault(int line, string text) => faults.Add(string.Create(CultureInfo.InvariantCulture, $"{path}:{line}: {text}"));
     }
 
     /// <summary>Such as <c>3 March 2026</c>, <c>1er mars 2026</c>.</summary>
@@ -152,6 +161,28 @@ public sealed partial class Language
     /// <summary>The words of one of <see cref="MailActs"/>.</summary>
     internal string Act(string key) => _words["act." + key];
 
+    /// <summary>How a mail greets.</summary>
+    internal string Hello(string? name) => name is null ? _words["hello.nobody"] : Fill("hello", ("name", name));
+
+    /// <summary>The thing to do as a line of text: with its link, or how to get there without one.</summary>
+    internal string ToDo(string act, string? link, string? company) =>
+        link is not null ? Fill("todo.link", ("act", act), ("link", link))
+        : company is not null ? Fill("todo.signin", ("act", act), ("company", company))
+        : Fill("todo.signin.nobody", ("act", act));
+
+    /// <summary>Where questions go; null where nobody is there to answer.</summary>
+    internal string? Questions(MailLook look, bool canReply) =>
+        look.Support is { } support ? Fill(look.SupportIsAddress ? "questions.address" : "questions.page", ("support", support))
+        : canReply ? _words["questions.reply"] : null;
+
+    /// <summary>The table of details: what is known of it, as label, value, and both as a line of text.</summary>
+    internal IEnumerable<(string Label, string Value, string Line)> Rows(IReadOnlyDictionary<string, string?> values) =>
+        from name in s_rows
+        let value = values[name]
+        where !string.IsNullOrEmpty(value)
+        let label = _words["row." + name]
+        select (label, value, Fill("row", ("label", label), ("value", value)));
+
     /// <summary>Makes the spaces unbreakable that this language's typography wants so.</summary>
     internal string Typeset(string text)
     {
@@ -166,19 +197,30 @@ public sealed partial class Language
         return text;
     }
 
-    // Every pattern once, so that a misspelt slot is found at start-up.
-    private void WriteOneOfEach()
+    // What a pattern may place, so that a misspelt slot is found at start-up.
+    private static ImmutableArray<string> SlotsOf(string key) => key switch
     {
-        var day = new LocalDate(2026, 1, 1);
-        _ = Time(NodaConstants.UnixEpoch, "UTC") + Month(day.ToYearMonth()) + Card("visa", "4242") + Card(null, "4242");
-        _ = Days(day, null) + Days(day, day.PlusDays(1)) + Days(day, day.PlusDays(2));
-        _ = Amount(1, Currency.Of("EUR")) + Amount(1, Currency.Of("KWD"));
-    }
+        "date" => ["day", "month", "year"],
+        "month" => ["month", "year"],
+        "time" => ["date", "clock", "zone"],
+        "period" => ["from", "to"],
+        "period.day" or "period.open" => ["from"],
+        "amount.symbol" => ["sign", "number", "symbol"],
+        "amount.code" => ["sign", "number", "code"],
+        "card.full" => ["brand", "last4"],
+        "card.number" => ["last4"],
+        "hello" => ["name"],
+        "todo.link" => ["act", "link"],
+        "todo.signin" => ["act", "company"],
+        "todo.signin.nobody" => ["act"],
+        "questions.address" or "questions.page" => ["support"],
+        "row" => ["label", "value"],
+        _ => [],
+    };
 
     // One pass, so that braces in a value stay what they are.
-    private string Fill(string key, params (string Name, string Value)[] values) => Slot().Replace(_words[key], slot =>
-        values.FirstOrDefault(v => v.Name == slot.Groups[1].Value) is { Name: not null } found ? found.Value
-            : throw new InvalidOperationException($"{Code}/language.txt: {key} has the unknown {slot.Value}"));
+    private string Fill(string key, params (string Name, string Value)[] values) =>
+        Slot().Replace(_words[key], slot => values.First(v => v.Name == slot.Groups[1].Value).Value);
 
     private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 

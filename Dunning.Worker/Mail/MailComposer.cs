@@ -37,6 +37,7 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
             To = to,
             Subject = rendered.Subject,
             Text = rendered.Text,
+            Html = rendered.Html,
             References = !BeginsThread(mail) && ThreadOf(account, mail, recipient) is { } thread ? $"<{thread}@{options.From.Domain}>" : null,
             Language = language.Code,
             Date = mail.DecidedAt,

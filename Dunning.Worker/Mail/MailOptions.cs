@@ -73,6 +73,7 @@ public sealed record MailOptions
         "Mail:Smtp:Host", "Mail:Smtp:Port", "Mail:Smtp:Security", "Mail:Smtp:User", "Mail:Smtp:Password", "Mail:Smtp:TimeoutSeconds",
         "Mail:Smtp:Connections", "Mail:Smtp:PerMinute", "Mail:Smtp:AcceptInvalidCertificate", "Mail:Smtp:OAuthTokenFile",
         "Mail:Dkim:Domain", "Mail:Dkim:Selector", "Mail:Dkim:KeyFile",
+        "Mail:Templates", .. MailLook.Keys,
     ];
 
     /// <summary><c>Mail:Transport</c>: pickup (default: nothing leaves the machine unless that is asked for) or smtp.</summary>
@@ -95,6 +96,12 @@ public sealed record MailOptions
     /// mails say to sign in instead.
     /// </summary>
     public string? BillingLink { get; init; }
+
+    /// <summary>What is put around the mails.</summary>
+    public MailLook Look { get; init; } = new();
+
+    /// <summary><c>Mail:Templates</c>: a folder of templates, file by file over the built-in ones. Its content is checked with the settings.</summary>
+    public string? TemplatesFolder { get; init; }
 
     /// <summary>The mail server, for smtp.</summary>
     public SmtpOptions? Smtp { get; init; }
@@ -144,6 +151,8 @@ public sealed record MailOptions
             ReplyTo = Box("Mail:ReplyTo", company),
             Company = company,
             BillingLink = link,
+            Look = MailLook.Read(given, company, faults),
+            TemplatesFolder = given.GetValueOrDefault("Mail:Templates"),
             Smtp = Server(),
         };
         return faults.Count == 0 ? (options, []) : (null, [.. faults]);

@@ -1,18 +1,24 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Net;
+using System.Text;
 using System.Text.RegularExpressions;
 using Dunning.Model;
 using HandlebarsDotNet;
 
 namespace Dunning.Mail;
 
-/// <summary>A rendered mail: one line of subject, and a plain text whose lines end with a line feed.</summary>
-public readonly record struct RenderedMail(string Subject, string Text);
+/// <summary>A rendered mail: one line of subject, and the same content twice.</summary>
+/// <param name="Subject">One line.</param>
+/// <param name="Text">Plain text; lines end with a line feed.</param>
+/// <param name="Html">A whole page.</param>
+public readonly record struct RenderedMail(string Subject, string Text, string Html);
 
 /// <summary>
-/// The mails' texts in every language: files <c>Templates/LANGUAGE/TEMPLATE.txt</c> in this assembly, so that adding a language is adding a
-/// folder. Checked as a whole when they are loaded: a mail that can't be written is found at start-up, not on the day it is needed.
+/// The mails' texts in every language. What a mail says stands once, as text, in <c>LANGUAGE/TEMPLATE.txt</c>: its paragraphs are the text part's
+/// and the page's alike, so the two can't drift apart. How it looks stands once for all languages, in <c>layout.txt</c>, <c>layout.html</c> and
+/// <c>details.html</c>. Checked as a whole when they are loaded: a mail that can't be written is found at start-up, not on the day it is needed.
 /// </summary>
 public sealed partial class MailTexts
 {
@@ -20,22 +26,41 @@ public sealed partial class MailTexts
     public const string FallbackLanguage = "en";
 
     private const string Prefix = "Mail/Templates/";
-    private const string LanguageFile = "language";
-    private const string Layout = "layout";
+    private const string LanguageFile = "language.txt";
+    private const string LayoutText = "layout.txt";
+    private const string LayoutHtml = "layout.html";
+    private const string DetailsHtml = "details.html";
     private const string Details = "details";
     private const string SubjectMark = "Subject: ";
     private const string If = "#if ";
+    private const string Each = "#each ";
+    private const string Unbalanced = "has an {{#if}}, {{else}} or {{/if}} without the others";
+
+    // What the shared files may place, and the lists that they may go through.
+    private static readonly FrozenDictionary<string, Scope> s_shared = new Dictionary<string, Scope>(StringComparer.Ordinal)
+    {
+        [LayoutText] = new([.. MailValues.Names, .. MailValues.LayoutNames], [], IsHtml: false),
+        [LayoutHtml] = new([.. MailValues.Names, .. MailValues.LayoutNames, "text", "block"], ["paragraphs"], IsHtml: true),
+        [DetailsHtml] = new(["label", "value"], ["rows"], IsHtml: true),
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    // Another layout may look otherwise; only what is said must be there.
+    private static readonly ImmutableArray<string> s_optional =
+        ["accent", "accentDark", "accentDarkText", "accentText", "logoAlt", "logoUrl", "logoWidth", "preheader"];
+
+    private static readonly Scope s_mail = new(MailValues.Names, [], IsHtml: false);
+    private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly FrozenDictionary<string, Texts> _languages;
+    private readonly Dressing _dressing;
 
-    private MailTexts(FrozenDictionary<string, Texts> languages) => _languages = languages;
+    private MailTexts(FrozenDictionary<string, Texts> languages, Dressing dressing) => (_languages, _dressing) = (languages, dressing);
 
     /// <summary>Codes of the languages there are.</summary>
     public IEnumerable<string> Languages => _languages.Keys.Order(StringComparer.Ordinal);
 
-    /// <summary>Reads the texts of this assembly.</summary>
-    /// <exception cref="InvalidOperationException">They have faults; the message names all of them.</exception>
-    public static MailTexts Load()
+    /// <summary>The built-in files by their path, such as <c>fr/receipt.txt</c>.</summary>
+    public static Dictionary<string, string> BuiltIn()
     {
         var assembly = typeof(MailTexts).Assembly;
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -44,99 +69,220 @@ public sealed partial class MailTexts
             using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
             files.Add(name[Prefix.Length..], reader.ReadToEnd());
         }
-        var (texts, faults) = Read(files);
+        return files;
+    }
+
+    /// <summary>Reads the built-in texts and, file by file over them, those of a folder.</summary>
+    /// <exception cref="InvalidOperationException">They have faults; the message names all of them.</exception>
+    public static MailTexts Load(string? folder = null)
+    {
+        var (texts, faults) = Find(folder);
         return texts ?? throw new InvalidOperationException("The mails' texts have faults:\n" + string.Join('\n', faults));
     }
 
-    /// <summary>Reads texts by path, such as <c>fr/receipt.txt</c>. Returns them or every fault.</summary>
-    public static (MailTexts? Texts, ImmutableArray<string> Faults) Read(IReadOnlyDictionary<string, string> files)
+    /// <summary>As <see cref="Load"/>, but returns every fault, with its file and line.</summary>
+    public static (MailTexts? Texts, ImmutableArray<string> Faults) Find(string? folder)
     {
+        var builtIn = BuiltIn();
+        if (folder is null)
+        {
+            return Read(builtIn);
+        }
+        var (own, faults) = ReadFolder(folder);
+        if (faults.Length > 0)
+        {
+            return (null, faults);
+        }
+        var files = new Dictionary<string, string>(builtIn, StringComparer.Ordinal);
+        foreach (var (path, text) in own)
+        {
+            files[path] = text;
+        }
+        return Read(files, builtIn, path => own.ContainsKey(path) || !builtIn.ContainsKey(path)
+            ? Path.Combine(folder, path.Replace('/', Path.DirectorySeparatorChar)) : path);
+    }
+
+    /// <summary>Reads texts by path, such as <c>fr/receipt.txt</c>. Returns them or every fault.</summary>
+    /// <param name="files">All of them.</param>
+    /// <param name="reference">Each mail must tell what its English one in here tells; default: the files themselves.</param>
+    /// <param name="shown">How a path is named in a fault.</param>
+    public static (MailTexts? Texts, ImmutableArray<string> Faults) Read(
+        IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string>? reference = null, Func<string, string>? shown = null)
+    {
+        (reference, shown) = (reference ?? files, shown ?? (path => path));
         var faults = new List<string>();
-        var languages = new Dictionary<string, Texts>(StringComparer.Ordinal);
-        var used = new Dictionary<(string Language, string Template), string>();
-        ImmutableArray<string> expected = [.. MailTemplates.All, LanguageFile, Layout, Details];
-        foreach (var folder in files.Keys.Select(p => p.Split('/')[0]).Append(FallbackLanguage).Distinct(StringComparer.Ordinal))
+        var languages = new Dictionary<string, Language>(StringComparer.Ordinal);
+        var normal = files.ToDictionary(f => f.Key, f => f.Value.ReplaceLineEndings("\n"), StringComparer.Ordinal);
+        var folders = files.Keys.Where(p => p.Contains('/', StringComparison.Ordinal)).Select(p => p.Split('/')[0]).Append(FallbackLanguage)
+            .Distinct(StringComparer.Ordinal).ToList();
+        var expected = new HashSet<string>(s_shared.Keys, StringComparer.Ordinal);
+        foreach (var folder in folders.Where(f => LanguageCode().IsMatch(f)))
         {
-            var mine = files.Where(f => f.Key.StartsWith(folder + "/", StringComparison.Ordinal)).ToDictionary(
-                f => f.Key[(folder.Length + 1)..].Replace(".txt", "", StringComparison.Ordinal),
-                f => f.Value.ReplaceLineEndings("\n"), StringComparer.Ordinal);
-            var missing = expected.Where(e => !mine.ContainsKey(e)).Select(e => $"{folder}/{e}.txt is missing").ToList();
-            faults.AddRange(missing);
-            var strange = mine.Keys.Where(k => !expected.Contains(k, StringComparer.Ordinal));
-            faults.AddRange(strange.Select(k => $"{folder}/{k}.txt is no template"));
-            if (missing.Count > 0)
+            expected.UnionWith(MailTemplates.All.Select(t => FileOf(folder, t)).Append(folder + "/" + LanguageFile));
+            if (normal.TryGetValue(folder + "/" + LanguageFile, out var words))
             {
-                continue;
-            }
-            foreach (var (template, text) in mine.Where(m => m.Key != LanguageFile && expected.Contains(m.Key, StringComparer.Ordinal)))
-            {
-                used.Add((folder, template), Placeholders(folder + "/" + template + ".txt", template, text, faults));
-            }
-            var (language, languageFaults) = Language.Read(folder, mine[LanguageFile]);
-            faults.AddRange(languageFaults);
-            if (language is not null)
-            {
-                languages.Add(folder, new Texts(language, mine));
+                var (language, languageFaults) = Language.Read(folder, words, shown(folder + "/" + LanguageFile));
+                faults.AddRange(languageFaults);
+                if (language is not null)
+                {
+                    languages.Add(folder, language);
+                }
             }
         }
-        // What one language tells, every language tells.
-        foreach (var ((folder, template), names) in used)
+        faults.AddRange(expected.Where(e => !normal.ContainsKey(e)).Select(e => $"{shown(e)} is missing"));
+        faults.AddRange(normal.Keys.Where(k => !expected.Contains(k)).Select(k =>
+            $"{shown(k)} is no template: they are {string.Join(", ", s_shared.Keys.Order(StringComparer.Ordinal))} and, in a folder for each language such as fr, {LanguageFile} and {string.Join(", ", MailTemplates.All.Select(t => t + ".txt"))}"));
+        foreach (var (path, text) in normal.Where(f => expected.Contains(f.Key) && !f.Key.EndsWith(LanguageFile, StringComparison.Ordinal)))
         {
-            if (used.GetValueOrDefault((FallbackLanguage, template)) is { } reference && reference != names)
+            var isMail = !s_shared.TryGetValue(path, out var scope);
+            Check(shown(path), text, scope ?? s_mail, isMail, faults);
+            // What the built-in mail tells, every language and every folder tells.
+            var model = isMail ? FallbackLanguage + "/" + path.Split('/')[1] : path;
+            var lacking = reference.TryGetValue(model, out var told) ? NamesIn(told).Except([.. NamesIn(text), .. s_optional], StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList() : [];
+            if (lacking.Count > 0)
             {
-                faults.Add($"{folder}/{template}.txt uses {names}, but {FallbackLanguage}/{template}.txt uses {reference}");
+                faults.Add($"{shown(path)}: lacks {string.Join(", ", lacking.Select(n => "{{" + n + "}}"))}, which the built-in {model} tells");
             }
         }
-        return faults.Count == 0
-            ? (new MailTexts(languages.ToFrozenDictionary(StringComparer.Ordinal)), [])
-            : (null, [.. faults.Order(StringComparer.Ordinal)]);
+        if (faults.Count > 0)
+        {
+            return (null, [.. faults.Order(StringComparer.Ordinal)]);
+        }
+        var dressing = new Dressing(normal);
+        return (new MailTexts(languages.ToFrozenDictionary(l => l.Key, l => new Texts(l.Value, dressing, normal), StringComparer.Ordinal), dressing), []);
     }
 
     /// <summary>The language for a locale: <c>fr-CA</c> is <c>fr</c>, and one that there is no folder for is <c>en</c>.</summary>
     public Language LanguageFor(string locale) =>
         _languages.GetValueOrDefault(locale.Split('-', '_')[0].ToLowerInvariant(), _languages[FallbackLanguage]).Language;
 
-    /// <summary>Writes a mail. Every name of <see cref="MailValues.Names"/> must have an entry; a value may be null.</summary>
+    /// <summary>Writes a mail. The values are those of <see cref="MailValues.Of"/>; one may be null.</summary>
     internal RenderedMail Render(string template, Language language, IReadOnlyDictionary<string, string?> values)
     {
         var texts = _languages[language.Code];
         var compiled = texts.Find(template) ?? throw new InvalidOperationException($"there is no mail '{template}'");
-        var all = new Dictionary<string, string?>(values, StringComparer.Ordinal);
-        var subject = language.Typeset(compiled.Subject(all).Trim(' ')); // one line, as the values in it are
-        all["body"] = Tidy(compiled.Body(all));
-        return new RenderedMail(subject, language.Typeset(Tidy(texts.Layout(all))) + "\n");
+        var rows = language.Rows(values).ToList();
+        var words = values.ToDictionary(v => v.Key, v => (object)(v.Value ?? ""), StringComparer.Ordinal);
+        words[Details] = string.Join('\n', rows.Select(r => r.Line));
+        var subject = language.Typeset(compiled.Subject(words).Trim(' ')); // one line, as the values in it are
+        var body = Tidy(compiled.Text(words));
+        words["subject"] = subject;
+        words["body"] = body;
+        words["preheader"] = "";
+        var text = language.Typeset(Tidy(_dressing.Text(words))) + "\n";
+        words["preheader"] = language.Typeset(body.Split("\n\n")[0].Replace('\n', ' '));
+        return new RenderedMail(subject, text, Page(compiled, language, rows, words));
+    }
+
+    private string Page(Compiled compiled, Language language, List<(string Label, string Value, string Line)> rows, Dictionary<string, object> words)
+    {
+        // No blank line in it: those part paragraphs.
+        var table = rows.Count == 0 ? "" : Gap().Replace(Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
+        {
+            ["rows"] = rows.ConvertAll(r => new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["label"] = language.Typeset(r.Label),
+                ["value"] = language.Typeset(r.Value),
+            }),
+        })), "\n");
+        words[Details] = table;
+        words["paragraphs"] = Tidy(compiled.Html(words)).Split("\n\n").Select(paragraph => new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["block"] = paragraph == table ? table : "",
+            ["text"] = paragraph == table ? "" : language.Typeset(paragraph),
+        }).ToList();
+        foreach (var name in (string[])["act", "company", "hello", "logoAlt", "toDo"])
+        {
+            words[name] = language.Typeset((string)words[name]);
+        }
+        words["footer"] = Escape(language.Typeset((string)words["footer"])).Replace("\n", "<br />\n", StringComparison.Ordinal);
+        words["questions"] = Linked(language.Typeset((string)words["questions"]), (string)words["support"]);
+        return Tidy(_dressing.Html(words)) + "\n";
+    }
+
+    // The address or the page within the sentence as a link.
+    private static string Linked(string sentence, string support)
+    {
+        if (support.Length == 0)
+        {
+            return Escape(sentence);
+        }
+        var target = support.Contains("://", StringComparison.Ordinal) ? support : "mailto:" + support;
+        return Escape(sentence).Replace(Escape(support), $"<a href=\"{Escape(target)}\" style=\"color:inherit\">{Escape(support)}</a>", StringComparison.Ordinal);
+    }
+
+    private static string Escape(string text) => WebUtility.HtmlEncode(text);
+
+    private static (Dictionary<string, string> Files, ImmutableArray<string> Faults) ReadFolder(string folder)
+    {
+        var files = new Dictionary<string, string>(StringComparer.Ordinal);
+        var faults = ImmutableArray.CreateBuilder<string>();
+        if (!Directory.Exists(folder))
+        {
+            return (files, [$"Mail:Templates is '{folder}', but there is no such folder: make it, or leave the key away for the built-in templates"]);
+        }
+        foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(p => Path.GetExtension(p) is ".txt" or ".html").Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                files.Add(Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/'), File.ReadAllText(path, s_strict));
+            }
+            catch (Exception e) when (e is DecoderFallbackException or IOException or UnauthorizedAccessException)
+            {
+                faults.Add(e is DecoderFallbackException ? $"{path}: is not UTF-8" : $"{path}: can't be read ({e.GetType().Name})");
+            }
+        }
+        return (files, faults.ToImmutable());
     }
 
     // A paragraph whose every part was left out leaves no gap.
     private static string Tidy(string text) => BlankLines().Replace(TrailingSpace().Replace(text, ""), "\n\n").Trim('\n');
 
-    // The names that a text uses, sorted; faults where it is not what we can check and then compile.
-    private static string Placeholders(string path, string template, string text, List<string> faults)
+    private static string FileOf(string language, string template) => language + "/" + template + ".txt";
+
+    // The names of values that a file uses.
+    private static IEnumerable<string> NamesIn(string text) => TagsOf(text).Select(t => t.Name)
+        .Where(n => n is not ("else" or "/if" or "/each" or "> " + Details) && !n.StartsWith(Each, StringComparison.Ordinal))
+        .Select(NameIn).Distinct(StringComparer.Ordinal);
+
+    private static string NameIn(string tag) => tag.StartsWith(If, StringComparison.Ordinal) ? tag[If.Length..] : tag;
+
+    // Faults where a file is not what we can check and then compile.
+    private static void Check(string path, string text, Scope scope, bool isMail, List<string> faults)
     {
-        var names = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (var tag in TagsOf(text).Where(t => t is not ("else" or "/if" or "> " + Details)))
+        foreach (var (name, at) in TagsOf(text).Where(t => !(t.Name is "else" or "/if") && !(isMail && t.Name == "> " + Details)))
         {
-            var name = tag.StartsWith(If, StringComparison.Ordinal) ? tag[If.Length..] : tag;
-            if (!MailValues.Names.Contains(name, StringComparer.Ordinal))
+            if (!scope.Names.Contains(NameIn(name), StringComparer.Ordinal) && !scope.Lists.Any(l => name == Each + l) && !(name == "/each" && scope.Lists.Length > 0))
             {
-                faults.Add($"{path} has {{{{{tag}}}}}, but the placeholders are {string.Join(", ", MailValues.Names)}");
+                Fault(at, $"has {{{{{name}}}}}, but the placeholders are {string.Join(", ", scope.Names)}");
             }
-            names.Add(name);
         }
-        if (Tag().Replace(text, "").AsSpan().ContainsAny('{', '}'))
+        if (isMail && LooseDetails().Match(text) is { Success: true } loose)
         {
-            faults.Add($"{path} has a brace outside of a {{{{placeholder}}}}");
+            Fault(loose.Index, $"has {{{{> {Details}}}}} beside other words: it is a paragraph of its own");
         }
-        var (subject, body) = template is Layout or Details ? ("", text) : Split(text);
+        // In a page braces are CSS's.
+        if (!scope.IsHtml && PlainTag().Replace(text, m => new string('.', m.Length)).AsSpan().IndexOfAny('{', '}') is var brace and >= 0)
+        {
+            Fault(brace, "has a brace outside of a {{placeholder}}");
+        }
+        var (subject, body) = isMail ? Split(text) : ("", text);
         if (subject is null)
         {
-            faults.Add($"{path} must begin with '{SubjectMark}…' and a blank line");
+            Fault(0, $"must begin with '{SubjectMark}…' and a blank line");
         }
-        else if (!IsBalanced(subject) || !IsBalanced(body))
+        else if (UnbalancedAt(subject) is { } inSubject)
         {
-            faults.Add($"{path} has an {{{{#if}}}}, {{{{else}}}} or {{{{/if}}}} without the others");
+            Fault(inSubject, Unbalanced);
         }
-        return string.Join(", ", names);
+        else if (UnbalancedAt(body) is { } inBody)
+        {
+            Fault(text.Length - body.Length + inBody, Unbalanced);
+        }
+
+        void Fault(int at, string fault) =>
+            faults.Add(string.Create(CultureInfo.InvariantCulture, $"{path}:{text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {fault}"));
     }
 
     // Subject null: the text does not begin as it must.
@@ -147,31 +293,47 @@ public sealed partial class MailTexts
             ? (lines[0][SubjectMark.Length..], lines[2]) : (null, "");
     }
 
-    private static bool IsBalanced(string text)
+    // Where a block is opened and not closed, closed and not opened, or has an else too many; null: nowhere.
+    private static int? UnbalancedAt(string text)
     {
-        var open = new Stack<bool>(); // whether the else has come
-        foreach (var tag in TagsOf(text))
+        var open = new Stack<(string Close, bool ElseCame, int At)>();
+        foreach (var (tag, at) in TagsOf(text))
         {
-            if (tag.StartsWith(If, StringComparison.Ordinal))
+            if (tag.StartsWith(If, StringComparison.Ordinal) || tag.StartsWith(Each, StringComparison.Ordinal))
             {
-                open.Push(false);
+                open.Push((tag.StartsWith(If, StringComparison.Ordinal) ? "/if" : "/each", false, at));
             }
-            else if ((tag == "/if" && !open.TryPop(out _)) || (tag == "else" && (!open.TryPop(out var elseCame) || elseCame)))
+            else if (tag is "/if" or "/each" or "else")
             {
-                return false;
-            }
-            else if (tag == "else")
-            {
-                open.Push(true);
+                if (!open.TryPop(out var block) || (tag == "else" ? block.ElseCame || block.Close != "/if" : block.Close != tag))
+                {
+                    return at;
+                }
+                if (tag == "else")
+                {
+                    open.Push(block with { ElseCame = true });
+                }
             }
         }
-        return open.Count == 0;
+        return open.Count == 0 ? null : open.Peek().At;
     }
 
-    private static IEnumerable<string> TagsOf(string text) => Tag().Matches(text).Select(m => m.Groups[1].Value);
+    private static IEnumerable<(string Name, int At)> TagsOf(string text) => Tag().Matches(text).Select(m => (m.Groups[1].Value, m.Index));
 
-    [GeneratedRegex(@"\{\{([^{}\n]*)\}\}", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\{\{\{?([^{}\n]*)\}\}\}?", RegexOptions.CultureInvariant)]
     private static partial Regex Tag();
+
+    [GeneratedRegex(@"\{\{[^{}\n]*\}\}", RegexOptions.CultureInvariant)]
+    private static partial Regex PlainTag();
+
+    [GeneratedRegex(@"\{\{[^{}\n]*\}\}|[&<>]", RegexOptions.CultureInvariant)]
+    private static partial Regex TagOrMark();
+
+    [GeneratedRegex(@"(?<!\n\n)\{\{> details\}\}|\{\{> details\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
+    private static partial Regex LooseDetails();
+
+    [GeneratedRegex(@"\n\s*\n", RegexOptions.CultureInvariant)]
+    private static partial Regex Gap();
 
     [GeneratedRegex(@"\n{3,}", RegexOptions.CultureInvariant)]
     private static partial Regex BlankLines();
@@ -179,40 +341,67 @@ public sealed partial class MailTexts
     [GeneratedRegex(@"[ \t]+(?=\n|$)", RegexOptions.CultureInvariant)]
     private static partial Regex TrailingSpace();
 
-    private sealed record Compiled(HandlebarsTemplate<object, object> Subject, HandlebarsTemplate<object, object> Body);
+    [GeneratedRegex("^[a-z]{2,3}$", RegexOptions.CultureInvariant)]
+    private static partial Regex LanguageCode();
 
-    // One language's texts. Checked by now; compiled when first used, for a command that sends no mail should not wait for it.
-    private sealed class Texts
+    /// <summary>What a file may place and go through, and whether it is a page.</summary>
+    private sealed record Scope(ImmutableArray<string> Names, ImmutableArray<string> Lists, bool IsHtml);
+
+    private sealed record Compiled(
+        HandlebarsTemplate<object, object> Subject, HandlebarsTemplate<object, object> Text, HandlebarsTemplate<object, object> Html);
+
+    /// <summary>What all languages share. Checked by now; compiled when first used, for a command that sends no mail should not wait for it.</summary>
+    private sealed class Dressing
     {
-        private readonly Lazy<HandlebarsTemplate<object, object>> _layout;
-        private readonly FrozenDictionary<string, Lazy<Compiled>> _templates;
+        private readonly Lazy<IHandlebars> _plain = new(() => Environment(escapes: false));
+        private readonly Lazy<IHandlebars> _page = new(() => Environment(escapes: true));
+        private readonly Lazy<HandlebarsTemplate<object, object>> _text;
+        private readonly Lazy<HandlebarsTemplate<object, object>> _html;
+        private readonly Lazy<HandlebarsTemplate<object, object>> _details;
 
-        public Texts(Language language, Dictionary<string, string> files)
+        public Dressing(Dictionary<string, string> files)
         {
-            Language = language;
-            var handlebars = new Lazy<IHandlebars>(() =>
-            {
-                // Plain text: nothing to escape. What is not given is a mistake of ours, and must not read as nothing.
-                var environment = Handlebars.Create(new HandlebarsConfiguration
-                {
-                    NoEscape = true,
-                    ThrowOnUnresolvedBindingExpression = true,
-                    FormatProvider = CultureInfo.InvariantCulture,
-                });
-                environment.RegisterTemplate(Details, files[Details]);
-                return environment;
-            });
-            _layout = new(() => handlebars.Value.Compile(files[MailTexts.Layout]));
-            _templates = MailTemplates.All.ToFrozenDictionary(t => t, t => new Lazy<Compiled>(() =>
-            {
-                var (subject, body) = Split(files[t]);
-                return new Compiled(handlebars.Value.Compile(subject!), handlebars.Value.Compile(body));
-            }), StringComparer.Ordinal);
+            _text = new(() => _plain.Value.Compile(files[LayoutText]));
+            _html = new(() => _page.Value.Compile(files[LayoutHtml]));
+            _details = new(() => _page.Value.Compile(files[DetailsHtml]));
         }
 
-        public Language Language { get; }
+        public HandlebarsTemplate<object, object> Text => _text.Value;
 
-        public HandlebarsTemplate<object, object> Layout => _layout.Value;
+        public HandlebarsTemplate<object, object> Html => _html.Value;
+
+        public HandlebarsTemplate<object, object> Details => _details.Value;
+
+        public Compiled Compile(string file)
+        {
+            var (subject, body) = Split(file);
+            return new Compiled(_plain.Value.Compile(subject!), _plain.Value.Compile(body), _page.Value.Compile(AsHtml(body)));
+        }
+
+        // A mail's file is plain text: what stands between its placeholders is escaped like what they place.
+        private static string AsHtml(string body) => TagOrMark().Replace(body, m => m.Length == 1 ? Escape(m.Value) : m.Value);
+
+        private static IHandlebars Environment(bool escapes)
+        {
+            // What is not given is a mistake of ours, and must not read as nothing.
+            var environment = Handlebars.Create(new HandlebarsConfiguration
+            {
+                NoEscape = !escapes,
+                ThrowOnUnresolvedBindingExpression = true,
+                FormatProvider = CultureInfo.InvariantCulture,
+            });
+            environment.RegisterTemplate(MailTexts.Details, "{{{" + MailTexts.Details + "}}}");
+            return environment;
+        }
+    }
+
+    // One language's texts.
+    private sealed class Texts(Language language, Dressing dressing, Dictionary<string, string> files)
+    {
+        private readonly FrozenDictionary<string, Lazy<Compiled>> _templates = MailTemplates.All.ToFrozenDictionary(
+            t => t, t => new Lazy<Compiled>(() => dressing.Compile(files[FileOf(language.Code, t)])), StringComparer.Ordinal);
+
+        public Language Language => language;
 
         public Compiled? Find(string template) => _templates.GetValueOrDefault(template)?.Value;
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Dunning.Model;
 
 namespace Dunning.Mail;
@@ -6,44 +7,68 @@ namespace Dunning.Mail;
 /// <summary>Turns a mail's facts into the words that templates place: formatted for the reader, on one line, null where nothing is known.</summary>
 internal static class MailValues
 {
-    /// <summary>What templates may place; <c>body</c> only in a layout.</summary>
+    /// <summary>What the mails' own texts may place.</summary>
     public static ImmutableArray<string> Names { get; } =
     [
-        "account", "act", "amount", "body", "byCredit", "canReply", "card", "cardExpires", "company", "date", "link", "name",
-        "newPlan", "nextAttemptOn", "period", "plan", "purgeOn", "reason", "suspendsOn", "until",
+        "account", "amount", "byCredit", "card", "cardExpires", "company", "date", "name", "newPlan", "nextAttemptOn", "owed", "period", "plan",
+        "purgeOn", "reason", "suspendsOn", "until",
+    ];
+
+    /// <summary>What only the two layouts may place, beside <see cref="Names"/>. <c>body</c> and <c>toDo</c> are text, <c>paragraphs</c> HTML.</summary>
+    public static ImmutableArray<string> LayoutNames { get; } =
+    [
+        "accent", "accentDark", "accentDarkText", "accentText", "act", "body", "footer", "hello", "language", "link", "logoAlt", "logoUrl",
+        "logoWidth", "preheader", "questions", "subject", "toDo",
     ];
 
     /// <summary>The values of one message.</summary>
     public static Dictionary<string, string?> Of(
         AccountFile account, Model.Mail mail, Recipient recipient, Language language, MailOptions options, PlanNames planNames)
     {
-        var facts = mail.Facts;
+        var (facts, look) = (mail.Facts, options.Look);
         // An invoice that credit has paid whole has nothing due. To tell of a payment of nothing, or of a card, would be odd.
-        var byCredit = facts.Amount == 0;
+        var nothingDue = facts.Amount == 0;
         var currency = facts.Currency is null ? account.Currency : Currency.Find(facts.Currency);
+        var act = MailActs.KeyOf(mail.Template, facts.Code) is { } key ? language.Act(key) : null;
+        var link = options.BillingLinkFor(account.Id);
         return new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             ["account"] = OneLine.Of(account.Name),
-            ["act"] = MailActs.KeyOf(mail.Template, facts.Code) is { } act ? language.Act(act) : null,
-            ["amount"] = facts.Amount is { } minor && !byCredit && currency is not null ? language.Amount(minor, currency) : null,
-            ["body"] = null,
-            ["byCredit"] = byCredit ? "yes" : null,
-            ["canReply"] = options.ReplyTo is null ? null : "yes",
-            ["card"] = byCredit ? null : language.Card(facts.CardBrand, facts.CardLast4),
+            ["amount"] = nothingDue ? null : Amount(facts.Amount),
+            ["byCredit"] = nothingDue || facts.ByCredit ? "yes" : null,
+            ["card"] = nothingDue ? null : language.Card(facts.CardBrand, facts.CardLast4),
             ["cardExpires"] = facts.CardExpires is { } month ? language.Month(month) : null,
             ["company"] = options.Company,
             ["date"] = facts.Date is { } date ? language.Date(date) : null,
-            ["link"] = options.BillingLinkFor(account.Id),
             ["name"] = OneLine.Of(recipient.Name),
             ["newPlan"] = Plan(facts.NewPlan),
             ["nextAttemptOn"] = facts.NextAttemptOn is { } next ? language.Date(next) : null,
+            ["owed"] = Amount(facts.Owed),
             ["period"] = facts.PeriodStart is { } start ? language.Days(start, facts.PeriodEnd) : null,
             ["plan"] = Plan(facts.Plan),
             ["purgeOn"] = facts.PurgeOn is { } purge ? language.Date(purge) : null,
             ["reason"] = facts.Code is { } code ? language.Reason(code) : null,
             ["suspendsOn"] = facts.SuspendsOn is { } suspension ? language.Date(suspension) : null,
             ["until"] = facts.Until is { } until ? language.Time(until, account.TimeZone) : null,
+
+            ["accent"] = look.Accent.ToString(),
+            ["accentText"] = look.Accent.TextOn().ToString(),
+            ["accentDark"] = look.Accent.OnDarkPaper().ToString(),
+            ["accentDarkText"] = look.Accent.OnDarkPaper().TextOn().ToString(),
+            ["act"] = act,
+            ["footer"] = string.Join('\n', look.Footer),
+            ["hello"] = language.Hello(OneLine.Of(recipient.Name)),
+            ["language"] = language.Code,
+            ["link"] = link,
+            ["logoAlt"] = look.LogoAlt,
+            ["logoUrl"] = look.LogoUrl,
+            ["logoWidth"] = look.LogoWidth.ToString(CultureInfo.InvariantCulture),
+            ["questions"] = language.Questions(look, options.ReplyTo is not null),
+            ["support"] = look.Support,
+            ["toDo"] = act is null ? null : language.ToDo(act, link, options.Company),
         };
+
+        string? Amount(long? minor) => minor is { } amount && currency is not null ? language.Amount(amount, currency) : null;
 
         string? Plan(string? plan) => plan is null ? null : OneLine.Of(planNames(plan, language.Code));
     }

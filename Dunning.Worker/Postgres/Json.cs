@@ -29,6 +29,11 @@ internal static class Json
         Date(json, "period_end", f.PeriodEnd);
         Number(json, "amount", f.Amount);
         Text(json, "currency", f.Currency);
+        Number(json, "owed", f.Owed);
+        if (f.ByCredit)
+        {
+            json.WriteBoolean("by_credit", true);
+        }
         Text(json, "code", f.Code);
         Number(json, "step", f.Step);
         Date(json, "next_attempt_on", f.NextAttemptOn);
@@ -54,6 +59,8 @@ internal static class Json
             PeriodEnd = Date(json, "period_end"),
             Amount = Number(json, "amount"),
             Currency = Text(json, "currency"),
+            Owed = Number(json, "owed"),
+            ByCredit = json.TryGetProperty("by_credit", out _),
             Code = Text(json, "code"),
             Step = (int?)Number(json, "step"),
             NextAttemptOn = Date(json, "next_attempt_on"),
