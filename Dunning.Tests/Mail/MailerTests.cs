@@ -51,7 +51,7 @@ public sealed class MailerTests
         await using var transport = new PickupTransport(Path.Combine(folder.Path, "made", "when needed"));
         var message = Samples.Compose(MailTemplates.Receipt, "en", Samples.Rich);
         Assert.Equal(Delivery.Accepted, await transport.SendAsync(message, default));
-        Assert.Equal(Delivery.Accepted, await transport.SendAsync(message with { Text = "again\n" }, default));
+        Assert.Equal(Delivery.Accepted, await transport.SendAsync(message with { Text = "again\n", Html = null }, default));
         var file = Assert.Single(Directory.GetFiles(Path.Combine(folder.Path, "made", "when needed")));
         Assert.Equal(message.Key + ".eml", Path.GetFileName(file));
         Assert.EndsWith("\r\n\r\nagain\r\n", Encoding.ASCII.GetString(await File.ReadAllBytesAsync(file)), StringComparison.Ordinal);

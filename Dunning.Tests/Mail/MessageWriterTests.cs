@@ -42,7 +42,7 @@ public sealed class MessageWriterTests
             Assert.All(wire.Split("\r\n"), line => Assert.InRange(line.Length, 0, 78));
             var headers = wire[..wire.IndexOf("\r\n\r\n", StringComparison.Ordinal)];
             Assert.Equal(
-                ["Date", "From", "Reply-To", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type", "Content-Language", "Content-Transfer-Encoding"],
+                ["Date", "From", "Reply-To", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"],
                 Regex.Matches(headers, @"(?m)^([A-Za-z-]+):").Select(m => m.Groups[1].Value));
             Assert.All(headers.Split("\r\n").Where(l => l[0] == ' '), l => Assert.NotEqual("", l.Trim()));
             Assert.DoesNotMatch(@"(?m)^(\.|From )", wire[headers.Length..]);
@@ -53,7 +53,7 @@ public sealed class MessageWriterTests
     [Fact]
     public void A_plain_mail_is_readable_on_the_wire()
     {
-        var mail = Samples.Compose(MailTemplates.CreditIssued, "en", Samples.Rich with { Currency = "ZAR" }) with { Text = "Hello,\n\na=b é €\nend \n" };
+        var mail = Samples.Compose(MailTemplates.CreditIssued, "en", Samples.Rich with { Currency = "ZAR" }) with { Text = "Hello,\n\na=b é €\nend \n", Html = null };
         Assert.Equal($"""
             Date: Tue, 03 Mar 2026 08:00:07 +0000
             From: Acme Cloud <billing@acme.example>
@@ -285,7 +285,7 @@ public sealed class MessageWriterTests
             var got = read[file];
             Assert.Equal("", got["defects"]);
             Assert.Equal(message.Subject, got["subject"]);
-            Assert.Equal(message.Text, got["text"]);
+            Assert.Equal((message.Text, message.Html), (got["text"], got["html"]));
             // Python (3.11 at least) leaves the fold between two encoded words of a name in it; MimeKit's test compares exactly.
             Assert.Equal(message.To.Name.Replace(" ", "", StringComparison.Ordinal), got["toName"].Replace(" ", "", StringComparison.Ordinal));
             Assert.Equal(message.To.Address, got["toAddress"]);
@@ -305,7 +305,8 @@ public sealed class MessageWriterTests
                     m = email.message_from_binary_file(h, policy=email.policy.default)
                 to, = m['To'].addresses
                 defects = [str(d) for d in m.defects] + [str(d) for k in m.keys() for d in m[k].defects]
-                out[f] = dict(subject=str(m['Subject']), text=m.get_content().replace('\r\n', '\n'), toName=to.display_name, toAddress=to.addr_spec,
+                out[f] = dict(subject=str(m['Subject']), text=m.get_body(('plain',)).get_content().replace('\r\n', '\n'),
+                              html=m.get_body(('html',)).get_content().replace('\r\n', '\n'), toName=to.display_name, toAddress=to.addr_spec,
                               id=str(m['Message-ID']), fromName=m['From'].addresses[0].display_name, date=m['Date'].datetime.isoformat(),
                               defects=', '.join(defects))
             json.dump(out, sys.stdout)
