@@ -70,6 +70,7 @@ public sealed record WorkerSettings
         var flat = configuration.AsEnumerable().ToImmutableSortedDictionary(p => p.Key, p => p.Value, StringComparer.OrdinalIgnoreCase);
         var faults = ImmutableArray.CreateBuilder<string>();
         var rules = Take(RuleOptions.Read(flat));
+        var seller = Take(SellerSettings.Read(flat, rules ?? new RuleOptions()));
         var mail = Take(MailOptions.Read(flat));
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var sandbox = Take(SandboxOptions.Read(flat));
@@ -103,7 +104,7 @@ public sealed record WorkerSettings
         return (new WorkerSettings
         {
             Rules = rules!,
-            Seller = SellerOf(flat, rules!),
+            Seller = seller!,
             Mail = mail!,
             Texts = texts!,
             Sandbox = sandbox!,
@@ -161,22 +162,5 @@ public sealed record WorkerSettings
         {
             return false;
         }
-    }
-
-    private static SellerIdentity SellerOf(ImmutableSortedDictionary<string, string?> flat, RuleOptions rules)
-    {
-        var name = At("Name") ?? "Dunning (no seller configured)";
-        return new SellerIdentity(
-            name,
-            At("LegalName") ?? name,
-            rules.SellerCountry,
-            new Address(At("Line1") ?? "", At("Line2"), At("PostalCode") ?? "", At("City") ?? ""),
-            At("VatNumber"),
-            At("Registration"),
-            rules.SellerTimeZone,
-            At("InvoiceSeries") ?? "INV",
-            At("CreditNoteSeries") ?? "CN");
-
-        string? At(string key) => flat.GetValueOrDefault("Dunning:Seller:" + key) is { Length: > 0 } value ? value : null;
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Dunning.Documents;
 using Dunning.Model;
 using Dunning.Ports;
 using NodaTime;
@@ -10,7 +11,8 @@ namespace Dunning.Mail;
 /// and each for itself: an address that is refused, or none, holds up nobody else. Whoever had no turn before the end has no result: that was no try,
 /// and their message stays due.
 /// </summary>
-public sealed class Mailer(MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null) : IMailer
+public sealed class Mailer(MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null, IDocuments? documents = null)
+    : IMailer
 {
     /// <inheritdoc/>
     public async Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Model.Mail mail, CancellationToken ct)
@@ -29,9 +31,26 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
             {
                 break;
             }
-            var delivery = await transport.SendAsync(message, ct).ConfigureAwait(false);
+            var delivery = await SendAsync(account, mail, message, ct).ConfigureAwait(false);
             results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail));
         }
         return results.ToImmutable();
+    }
+
+    // A mail without its invoice is not what was promised: it waits until the documents can be made. Thrown, it would take with it what has left.
+    private async Task<Delivery> SendAsync(AccountFile account, Model.Mail mail, OutgoingMessage message, CancellationToken ct)
+    {
+        if (documents is not null)
+        {
+            try
+            {
+                message = message with { Attachments = await documents.ForMailAsync(account, mail, message.Language, ct).ConfigureAwait(false) };
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                return Delivery.Deferred($"its documents could not be made: {e.GetType().Name}");
+            }
+        }
+        return await transport.SendAsync(message, ct).ConfigureAwait(false);
     }
 }

@@ -28,6 +28,18 @@ public sealed record SellerIdentity(
     string InvoiceSeries,
     string CreditNoteSeries)
 {
+    /// <summary>Legal form, such as <c>SAS</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? LegalForm { get; init; }
+
+    /// <summary>Share capital as it is to be told, such as <c>10 000 €</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ShareCapital { get; init; }
+
+    /// <summary>The nine digits of a company in France.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Siren { get; init; }
+
     private static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,

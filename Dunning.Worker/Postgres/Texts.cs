@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Dunning.Documents;
 using Dunning.Model;
 using Dunning.Passes;
 
@@ -40,6 +41,9 @@ internal static class Texts
 
     public static readonly TextOf<DeliveryState> Delivery = new(
         (DeliveryState.Pending, "pending"), (DeliveryState.Accepted, "accepted"), (DeliveryState.Dead, "dead"), (DeliveryState.Dropped, "dropped"));
+
+    public static readonly TextOf<DocumentKind> Document = new(
+        (DocumentKind.Invoice, "invoice"), (DocumentKind.Receipt, "receipt"), (DocumentKind.CreditNote, "credit_note"));
 
     public static readonly TextOf<PassKind> Pass = new(
         (PassKind.Reconcile, "reconcile"), (PassKind.Renew, "renew"), (PassKind.Dun, "dun"), (PassKind.EndAccess, "end_access"),
