@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Dunning.Events;
 using Dunning.Gateways.Sandbox;
@@ -25,6 +26,7 @@ internal sealed class Diary
     private readonly PassRunner _runner;
     private readonly List<BookEvent> _events = [];
     private readonly List<(Instant Start, Instant End)> _outages = [];
+    private readonly MailLog _mails = new();
     private readonly List<AccountAction> _actions = [];
     private readonly DateTimeZone _zone;
     private readonly string _account;
@@ -40,7 +42,7 @@ internal sealed class Diary
         var file = account(_now);
         (_account, _namesSubscriptions) = (file.Id, file.Subscriptions.Length > 1);
         _book.Add(file, Pass.DueOf(file, _now, _rules));
-        _runner = new PassRunner(_book, () => _rules, new SandboxGateway(_ledger, new SandboxOptions(), TimeProvider.System), new SinkMailer(), () => _now, new PassLimits())
+        _runner = new PassRunner(_book, () => _rules, new SandboxGateway(_ledger, new SandboxOptions(), TimeProvider.System), _mails, () => _now, new PassLimits())
         {
             OnSaved = d => _events.AddRange(d.Events),
         };
@@ -48,6 +50,9 @@ internal sealed class Diary
 
     /// <summary>The account as it stands.</summary>
     public AccountFile File => Assert.Single(_book.Accounts);
+
+    /// <summary>What the last mail of a template told.</summary>
+    public MailFacts LastFacts(string template) => _mails.Sent.Last(m => m.Template == template).Facts;
 
     public Subscription Subscription => Assert.Single(File.Subscriptions);
 
@@ -164,6 +169,20 @@ internal sealed class Diary
             parts.Add($"({subscription})");
         }
         return string.Join(' ', parts);
+    }
+
+    /// <summary>Keeps what would have been sent.</summary>
+    private sealed class MailLog : IMailer
+    {
+        private readonly SinkMailer _sink = new();
+
+        public List<Model.Mail> Sent { get; } = [];
+
+        public Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Model.Mail mail, CancellationToken ct)
+        {
+            Sent.Add(mail);
+            return _sink.DeliverAsync(account, mail, ct);
+        }
     }
 
     private static string? Iso(LocalDate? date) => date is { } it ? LocalDatePattern.Iso.Format(it) : null;

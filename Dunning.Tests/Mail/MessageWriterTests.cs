@@ -34,7 +34,13 @@ public sealed class MessageWriterTests
         foreach (var (name, language) in s_nastyNames.SelectMany(n => Samples.Texts.Languages.Select(l => (n, l))))
         {
             var options = Samples.Options with { From = Mailbox.Find("billing@acme.example", name)! };
-            var mail = Samples.Compose(MailTemplates.PlanChanged, language, Samples.Rich with { Plan = name, NewPlan = name }, options, name);
+            var page = Samples.Compose(MailTemplates.PlanChanged, language, Samples.Rich with { Plan = name, NewPlan = name }, options, name);
+            AssertSafe(page, ["Content-Type"]);
+            AssertSafe(page with { Html = null }, ["Content-Type", "Content-Language", "Content-Transfer-Encoding"]);
+        }
+
+        static void AssertSafe(OutgoingMessage mail, string[] content)
+        {
             var wire = Encoding.Latin1.GetString(MessageWriter.Write(mail));
 
             Assert.DoesNotMatch(@"[^\x20-\x7E\r\n]", wire); // ASCII, no other control character
@@ -42,7 +48,7 @@ public sealed class MessageWriterTests
             Assert.All(wire.Split("\r\n"), line => Assert.InRange(line.Length, 0, 78));
             var headers = wire[..wire.IndexOf("\r\n\r\n", StringComparison.Ordinal)];
             Assert.Equal(
-                ["Date", "From", "Reply-To", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"],
+                ["Date", "From", "Reply-To", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", .. content],
                 Regex.Matches(headers, @"(?m)^([A-Za-z-]+):").Select(m => m.Groups[1].Value));
             Assert.All(headers.Split("\r\n").Where(l => l[0] == ' '), l => Assert.NotEqual("", l.Trim()));
             Assert.DoesNotMatch(@"(?m)^(\.|From )", wire[headers.Length..]);

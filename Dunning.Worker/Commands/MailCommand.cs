@@ -40,7 +40,8 @@ internal static class MailCommand
         var command = new Command("preview",
             """
             Write mails from sample data, with the configured company, colours and links, as a page (.html), as text (.txt) and as the message that
-            would leave (.eml), and an index.html to look through them. Cases in which a mail reads otherwise have files of their own.
+            would leave (.eml), and an index.html to look through them. Cases in which a mail reads otherwise have files of their own. A name that is
+            not there is answered with all there are.
 
               dunning mail preview
               dunning mail preview payment_failed --locale fr --out /tmp/mails
@@ -148,7 +149,7 @@ internal static class MailCommand
 
     private static Argument<string> TemplateArgument(string description, string[] names)
     {
-        var argument = new Argument<string>("TEMPLATE") { Description = description };
+        var argument = new Argument<string>("TEMPLATE") { Description = description, HelpName = "TEMPLATE" };
         argument.AcceptOnlyFromAmong(names);
         return argument;
     }
