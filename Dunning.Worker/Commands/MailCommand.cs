@@ -9,7 +9,7 @@ using NodaTime;
 
 namespace Dunning.Commands;
 
-/// <summary><c>mail preview|send|lint</c>: for those who write the mails. They need no database.</summary>
+/// <summary><c>mail preview|send|lint</c>: for those who write the mails. These need no database.</summary>
 internal static class MailCommand
 {
     private const string All = "all";
@@ -21,15 +21,20 @@ internal static class MailCommand
     public static Command Create(CommandContext context) => new(
         "mail",
         """
-        Look at the mails, try them, and check the templates. Every mail is made of sample data; no account is read, nothing is charged.
+        Look at the mails, try them, and check the templates: of sample data; no account is read, nothing is charged.
 
           dunning mail preview
           dunning mail send payment_failed --to me@example.com --locale fr
           dunning mail lint my-templates
 
+        Look at what has been sent or not, and send again what is dead.
+
+          dunning mail list --state dead
+          dunning mail resend --all-dead
+
         A folder of templates of your own goes over the built-in ones, file by file: Mail:Templates. docs/mails.md says what is in it.
         """)
-    { Preview(context), Send(context), Lint(context) };
+    { Preview(context), Send(context), Lint(context), OutboxCommands.List(context), OutboxCommands.Resend(context) };
 
     private static Command Preview(CommandContext context)
     {
