@@ -6,7 +6,9 @@ namespace Dunning.Ports;
 /// <summary>Renders a decided mail and hands each recipient's message to a mail server.</summary>
 public interface IMailer
 {
-    /// <summary>One result for each recipient of the mail that is pending. Never throws for what a mail server does.</summary>
+    /// <summary>
+    /// One result for each pending recipient that was tried; the others stay due. Never throws for what a mail server does.
+    /// </summary>
     Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Mail mail, CancellationToken ct);
 }
 

@@ -75,6 +75,19 @@ public class BenchTests
         Assert.True(json.GetProperty("ratios").GetProperty("buffers").GetDouble() > 0);
     }
 
+    [Fact]
+    public async Task Mails_all_arrive_both_ways()
+    {
+        var (code, output, error) = await RunAsync("bench", "mails", "--count", "60", "--connections", "3", "--runs", "1", "--json");
+
+        Assert.Equal("", error);
+        Assert.Equal(0, code);
+        var json = JsonDocument.Parse(output).RootElement;
+        Assert.Equal((60, 3), (json.GetProperty("count").GetInt32(), json.GetProperty("connections").GetInt32()));
+        Assert.True(json.GetProperty("product")[0].GetDouble() > 0 && json.GetProperty("bare")[0].GetDouble() > 0);
+        Assert.True(json.GetProperty("ratio").GetDouble() > 0);
+    }
+
     [Theory]
     [InlineData("--accounts is 0, but must be from 1 to 2000000", "renewals", "--accounts", "0")]
     [InlineData("--concurrency is 1, but 2 workers need a call each at least", "renewals", "--concurrency", "1")]

@@ -80,6 +80,41 @@ public sealed class MailOptionsTests
     }
 
     [Fact]
+    public void Pace_and_connections_have_their_keys()
+    {
+        var smtp = Read(("Mail:Smtp:Host", "h"), ("Mail:Smtp:Connections", "9"), ("Mail:Smtp:PerMinute", "600")).Smtp!;
+        Assert.Equal((9, 600, false), (smtp.Connections, smtp.PerMinute, smtp.AcceptInvalidCertificate));
+    }
+
+#if MAIL_MAILKIT
+    [Fact]
+    public void Signing_and_tokens_need_their_files()
+    {
+        using var folder = new Samples.Folder();
+        using var rsa = System.Security.Cryptography.RSA.Create(2048);
+        var (key, pub, token) = (Path.Combine(folder.Path, "key.pem"), Path.Combine(folder.Path, "public.pem"), Path.Combine(folder.Path, "token"));
+        File.WriteAllText(key, rsa.ExportPkcs8PrivateKeyPem());
+        File.WriteAllText(pub, rsa.ExportSubjectPublicKeyInfoPem());
+        File.WriteAllText(token, "t");
+        (string, string?)[] most =
+        [
+            ("Mail:Smtp:Host", "h"), ("Mail:From", "billing@mail.acme.example"), ("Mail:Dkim:Domain", "acme.example"), ("Mail:Dkim:Selector", "d1"),
+        ];
+        var smtp = Read([.. most, ("Mail:Dkim:KeyFile", key), ("Mail:Smtp:User", "u"), ("Mail:Smtp:OAuthTokenFile", token), ("Mail:Smtp:AcceptInvalidCertificate", "true")]).Smtp!;
+        Assert.Equal((new DkimOptions("acme.example", "d1", key), token, true), (smtp.Dkim, smtp.OAuthTokenFile, smtp.AcceptInvalidCertificate));
+
+        Assert.StartsWith("Mail:Dkim:KeyFile is '" + pub, Assert.Single(Faults([.. most, ("Mail:Dkim:KeyFile", pub)])), StringComparison.Ordinal);
+        Assert.StartsWith("Mail:Dkim:Domain, Mail:Dkim:Selector and", Assert.Single(Faults(most)), StringComparison.Ordinal);
+        Assert.StartsWith("Mail:Dkim:Domain is 'other.example'",
+            Assert.Single(Faults([.. most, ("Mail:Dkim:KeyFile", key), ("mail:dkim:domain", "other.example")])), StringComparison.Ordinal);
+        Assert.StartsWith("Mail:Smtp:OAuthTokenFile is",
+            Assert.Single(Faults(("Mail:Smtp:Host", "h"), ("Mail:Smtp:User", "u"), ("Mail:Smtp:OAuthTokenFile", token + "x"))), StringComparison.Ordinal);
+        Assert.StartsWith("Mail:Smtp:User must be given with", Assert.Single(Faults(("Mail:Smtp:Host", "h"), ("Mail:Smtp:User", "u"),
+            ("Mail:Smtp:Password", "hunter2"), ("Mail:Smtp:OAuthTokenFile", token))), StringComparison.Ordinal);
+    }
+#endif
+
+    [Fact]
     public void A_password_is_never_printed()
     {
         var options = Read(("Mail:Smtp:Host", "h"), ("Mail:Smtp:User", "u"), ("Mail:Smtp:Password", "hunter2"));

@@ -70,13 +70,31 @@ public sealed class MailerTests
     }
 
     [Fact]
-    public async Task Stopping_puts_off_the_rest()
+    public async Task Stopping_leaves_the_rest_due()
     {
         using var stopping = new CancellationTokenSource();
         var transport = new StoppingTransport(stopping);
         var mail = Samples.Mail(MailTemplates.Receipt, Samples.Rich, Samples.To("a@example.com", contact: 1), Samples.To("b@example.com", contact: 2));
         var results = await new Mailer(Samples.Composer(), transport, new Samples.StillClock(s_now)).DeliverAsync(Samples.Account, mail, stopping.Token);
-        Assert.Equal(new DeliveryResult[] { new(1, DeliveryVerdict.Accepted, null), new(2, DeliveryVerdict.Deferred, "stopping") }, results.AsEnumerable());
+        Assert.Equal(new DeliveryResult[] { new(1, DeliveryVerdict.Accepted, null) }, results.AsEnumerable());
+    }
+
+    [Fact]
+    public async Task Messages_leave_at_their_pace_and_a_turn_that_does_not_come_is_no_try()
+    {
+        await using var pace = new MailPace(1200); // 20 at once, then 20 a second
+        using var folder = new Samples.Folder();
+        await using var transport = new PickupTransport(folder.Path);
+        var mailer = new Mailer(Samples.Composer(), transport, new Samples.StillClock(s_now), pace);
+        var mail = Samples.Mail(MailTemplates.Receipt, Samples.Rich,
+            [.. Enumerable.Range(1, 70).Select(n => Samples.To($"c{n}@example.com", contact: n))]);
+        using var end = new CancellationTokenSource(TimeSpan.FromSeconds(1.5));
+
+        var results = await mailer.DeliverAsync(Samples.Account, mail, end.Token);
+
+        Assert.All(results, r => Assert.Equal(DeliveryVerdict.Accepted, r.Verdict));
+        Assert.InRange(results.Length, 20, 60);
+        Assert.Equal(results.Length, Directory.GetFiles(folder.Path).Length);
     }
 
     [Fact]

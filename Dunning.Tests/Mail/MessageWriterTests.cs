@@ -75,6 +75,136 @@ public sealed class MessageWriterTests
             """.ReplaceLineEndings("\r\n"), Encoding.ASCII.GetString(MessageWriter.Write(mail)));
     }
 
+    [Fact]
+    public void Parts_stand_in_order_and_the_same_message_gives_the_same_bytes()
+    {
+        var mail = Samples.Compose(MailTemplates.Receipt, "en", Samples.Rich) with
+        {
+            Subject = "Paid", Text = "Hello\n", Html = "<p>Hello</p>\n", References = "<first@acme.example>",
+            Attachments = [new MailAttachment("invoice F-1.pdf", "application/pdf", new byte[60])],
+        };
+        var wire = Encoding.ASCII.GetString(MessageWriter.Write(mail));
+        Assert.Equal($"""
+            Date: Tue, 03 Mar 2026 08:00:07 +0000
+            From: Acme Cloud <billing@acme.example>
+            Reply-To: Acme Cloud <help@acme.example>
+            To: Ada Mercier <ada@example.com>
+            Subject: Paid
+            Message-ID: <{mail.Key}@acme.example>
+            In-Reply-To: <first@acme.example>
+            References: <first@acme.example>
+            Auto-Submitted: auto-generated
+            MIME-Version: 1.0
+            Content-Type: multipart/mixed;
+             boundary="=_mixed_{mail.Key}"
+
+
+            --=_mixed_{mail.Key}
+            Content-Type: multipart/alternative;
+             boundary="=_alternative_{mail.Key}"
+
+
+            --=_alternative_{mail.Key}
+            Content-Type: text/plain; charset=utf-8
+            Content-Language: en
+            Content-Transfer-Encoding: quoted-printable
+
+            Hello
+
+            --=_alternative_{mail.Key}
+            Content-Type: text/html; charset=utf-8
+            Content-Language: en
+            Content-Transfer-Encoding: quoted-printable
+
+            <p>Hello</p>
+
+            --=_alternative_{mail.Key}--
+
+            --=_mixed_{mail.Key}
+            Content-Type: application/pdf
+            Content-Disposition: attachment;
+             filename="invoice F-1.pdf"
+            Content-Transfer-Encoding: base64
+
+            {new string('A', 76)}
+            {new string('A', 4)}
+
+            --=_mixed_{mail.Key}--
+
+            """.ReplaceLineEndings("\r\n"), wire);
+        Assert.Equal(wire, Encoding.ASCII.GetString(MessageWriter.Write(mail with { Subject = "Paid" })));
+    }
+
+    /// <summary>An independent reader: Python's, where there is one.</summary>
+    [Fact]
+    public async Task Files_and_both_texts_are_read_back_by_another_program()
+    {
+        var files = new List<MailAttachment>();
+        foreach (var name in s_nastyNames.Append("facture_2026-000017.pdf").Append("Gutschrift für Łódź – 1.pdf").Append("a\"b\\c;d.pdf"))
+        {
+            files.Add(new MailAttachment(name, "application/pdf", Enumerable.Range(0, 1000 + files.Count).Select(i => (byte)(i * 7 % 256)).ToArray()));
+        }
+        var message = Samples.Compose(MailTemplates.Receipt, "fr", Samples.Rich) with
+        {
+            Html = "<p>Payé 14,99\u00A0€ --=_mixed_ .\n.\nFrom x</p>\n", Attachments = [.. files],
+        };
+        var wire = MessageWriter.Write(message);
+        Assert.All(Encoding.Latin1.GetString(wire).Split("\r\n"), line => Assert.InRange(line.Length, 0, 78));
+        Assert.DoesNotMatch(@"[^\x20-\x7E\r\n]", Encoding.Latin1.GetString(wire));
+        using var folder = new Samples.Folder();
+        await File.WriteAllBytesAsync(Path.Combine(folder.Path, "m.eml"), wire);
+        const string script = """
+            import email, email.policy, hashlib, json, os, sys
+            m = email.message_from_binary_file(open(os.path.join(sys.argv[1], 'm.eml'), 'rb'), policy=email.policy.default)
+            out = {}
+            parts = list(m.walk())
+            out['types'] = ' '.join(p.get_content_type() for p in parts[:4])
+            out['text'] = m.get_body(('plain',)).get_content().replace('\r\n', '\n')
+            out['html'] = m.get_body(('html',)).get_content().replace('\r\n', '\n')
+            out['defects'] = ', '.join(str(d) for p in parts for d in p.defects)
+            for i, a in enumerate(m.iter_attachments()):
+                out['name%d' % i] = a.get_filename()
+                out['hash%d' % i] = hashlib.sha256(a.get_content()).hexdigest()
+            json.dump({'m': out}, sys.stdout)
+            """;
+        if (await RunPython(script, folder.Path) is not { } read)
+        {
+            return; // no Python here; MimeKit reads it in its own test
+        }
+        var got = read["m"];
+        Assert.Equal("multipart/mixed multipart/alternative text/plain text/html", got["types"]);
+        Assert.Equal((message.Text, message.Html, ""), (got["text"], got["html"], got["defects"]));
+        for (var i = 0; i < files.Count; i++)
+        {
+            Assert.Equal(OneLine.Of(files[i].FileName), got[$"name{i}"]);
+            Assert.Equal(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(files[i].Content.Span)), got[$"hash{i}"]);
+        }
+    }
+
+    [Fact]
+    public void What_a_case_mails_is_one_thread_for_each_contact()
+    {
+        var facts = Samples.Rich with { Step = null };
+        OutgoingMessage Of(string template, int number, int? step, int contact = 1, MailFacts? other = null)
+        {
+            var recipient = Samples.To("ada@example.com", contact: contact);
+            return Samples.Composer().Compose(Samples.Account, Samples.Mail(template, (other ?? facts) with { Step = step }, recipient) with { Number = number }, recipient)!;
+        }
+        var first = Of(MailTemplates.PaymentFailed, 1, 0);
+        Assert.Null(first.References);
+        var later = new[]
+        {
+            Of(MailTemplates.PaymentFailed, 2, 1), Of(MailTemplates.PaymentFailed, 3, null), Of(MailTemplates.SuspensionWarning, 4, 3),
+            Of(MailTemplates.AccountSuspended, 5, 4), Of(MailTemplates.PaymentRecovered, 6, null),
+        };
+        Assert.All(later, m => Assert.Equal(first.MessageId, m.References));
+        Assert.Equal(6, later.Append(first).Select(m => m.MessageId).Distinct().Count());
+        // Another contact, another invoice, a receipt of an invoice that never failed: none of this thread.
+        Assert.NotEqual(first.MessageId, Of(MailTemplates.PaymentFailed, 2, 1, contact: 2).References);
+        Assert.NotEqual(first.MessageId, Of(MailTemplates.PaymentFailed, 2, 1, other: facts with { PeriodStart = new NodaTime.LocalDate(2026, 4, 3) }).References);
+        Assert.Null(Of(MailTemplates.Receipt, 7, null).References);
+    }
+
     [Theory]
     [InlineData("ada@example.com", "ada@example.com")]
     [InlineData("Ada.O'Neil+bills@Exämple.COM", "Ada.O'Neil+bills@xn--exmple-cua.com")]
@@ -165,7 +295,7 @@ public sealed class MessageWriterTests
         }
     }
 
-    private static async Task<Dictionary<string, Dictionary<string, string>>?> ReadWithPython(string folder)
+    private static Task<Dictionary<string, Dictionary<string, string>>?> ReadWithPython(string folder)
     {
         const string script = """
             import email, email.policy, json, os, sys
@@ -180,6 +310,11 @@ public sealed class MessageWriterTests
                               defects=', '.join(defects))
             json.dump(out, sys.stdout)
             """;
+        return RunPython(script, folder);
+    }
+
+    private static async Task<Dictionary<string, Dictionary<string, string>>?> RunPython(string script, string folder)
+    {
         var start = new ProcessStartInfo("python3", ["-c", script, folder]) { RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {

@@ -151,6 +151,41 @@ public sealed class SmtpTransportTests
     }
 
     [Fact]
+    public async Task Html_files_and_the_thread_go_with_it()
+    {
+        await using var server = new ScriptedSmtpServer();
+        await using var transport = Transport(server.Port);
+        var message = s_message with
+        {
+            Html = "<p>Échec du paiement</p>\n", References = "<first@acme.example>",
+            Attachments = [new MailAttachment("facture n° 1.pdf", "application/pdf", new byte[] { 1, 2, 3, 250 })],
+        };
+        Assert.Equal(Delivery.Accepted, await transport.SendAsync(message, default));
+        var (_, _, data) = Assert.Single(server.Taken);
+        Assert.Contains("multipart/mixed", data, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("multipart/alternative", data, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("=C3=89chec du paiement", data, StringComparison.Ordinal);
+        Assert.Contains("AQID+g==", data, StringComparison.Ordinal);
+        Assert.Matches("(?im)^references: <first@acme.example>\r$", data);
+        Assert.Matches("(?im)^in-reply-to: <first@acme.example>\r$", data);
+        Assert.True(data.IndexOf("text/plain", StringComparison.OrdinalIgnoreCase) < data.IndexOf("text/html", StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public async Task A_stalled_connection_holds_up_nobody()
+    {
+        await using var server = new ScriptedSmtpServer(s => s.StartsWith("RCPT TO:<slow@", StringComparison.Ordinal) ? ScriptedSmtpServer.Stall : null);
+        await using var transport = Transport(server.Port, seconds: 4);
+        var slow = transport.SendAsync(s_message with { To = Mailbox.Find("slow@example.com", null)! }, default);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+        }
+        Assert.False(slow.IsCompleted);
+        Assert.Equal(DeliveryVerdict.Deferred, (await slow).Verdict);
+    }
+
+    [Fact]
     public async Task Stopping_begins_nothing()
     {
         await using var server = new ScriptedSmtpServer();
@@ -162,9 +197,12 @@ public sealed class SmtpTransportTests
     }
 
     internal static IMailTransport Transport(int port, SmtpSecurity security = SmtpSecurity.None, string? user = null, string? password = null, int seconds = 30) =>
-        MailTransports.Create(Samples.Options with
+        MailTransports.Create(Options(port, security, user, password, seconds));
+
+    internal static MailOptions Options(int port, SmtpSecurity security = SmtpSecurity.None, string? user = null, string? password = null, int seconds = 30) =>
+        Samples.Options with
         {
             Transport = MailWay.Smtp,
             Smtp = new SmtpOptions("localhost", port, security, user, password, TimeSpan.FromSeconds(seconds)),
-        });
+        };
 }

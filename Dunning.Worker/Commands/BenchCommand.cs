@@ -4,7 +4,7 @@ using Dunning.Commands.Bench;
 
 namespace Dunning.Commands;
 
-/// <summary><c>bench renewals</c>, <c>bench due-scan</c>: how fast this machine is, told as ratios to what the same server can do at all.</summary>
+/// <summary><c>bench renewals</c>, <c>bench due-scan</c>, <c>bench mails</c>: how fast this machine is, told as ratios to what the same server can do at all.</summary>
 internal static class BenchCommand
 {
     public static Command Create(CommandContext context) => new("bench",
@@ -14,10 +14,12 @@ internal static class BenchCommand
 
           dunning bench renewals --accounts 20000 --baseline
           dunning bench due-scan --accounts 1000000 --due 1000
+          dunning bench mails --count 10000
         """)
     {
         Renewals(context),
         DueScan(context),
+        Mails(context),
     };
 
     private static Command Renewals(CommandContext context)
@@ -103,6 +105,33 @@ internal static class BenchCommand
             using var progress = new ProgressLine(context.Error, "bench", context.Time);
             var result = await ToTheEndAsync(
                 () => new DueScanBench(server, settings, context.Time, progress).RunAsync(few, many, wanted, parsed.GetValue(runs)!.Value, ct), ct);
+            progress.Dispose();
+            await context.Output.WriteLineAsync(parsed.GetValue(json) ? result.ToJson() : result.ToText());
+            return CommandLine.Ok;
+        });
+        return command;
+    }
+
+    private static Command Mails(CommandContext context)
+    {
+        var count = Number("--count", "How many mails, one recipient each", 10_000, 1, 1_000_000);
+        var connections = Number("--connections", "Connections to the mail server at once", 4, 1, 100);
+        var runs = Number("--runs", "Runs of each kind, alternating; the median counts", 5, 1, 99);
+        var json = new Option<bool>("--json") { Description = "The result as JSON" };
+        var command = new Command("mails",
+            """
+            Write mails and send them to a mail server that takes everything, in this process, and beside it let the bare SMTP client send one message as
+            often over as many connections.
+
+              dunning bench mails --count 10000
+            """)
+        { count, connections, runs, json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var settings = context.ReadSettings(parsed);
+            using var progress = new ProgressLine(context.Error, "bench", context.Time);
+            var result = await ToTheEndAsync(() => new MailsBench(settings, context.Time, progress).RunAsync(
+                parsed.GetValue(count)!.Value, parsed.GetValue(connections)!.Value, parsed.GetValue(runs)!.Value, ct), ct);
             progress.Dispose();
             await context.Output.WriteLineAsync(parsed.GetValue(json) ? result.ToJson() : result.ToText());
             return CommandLine.Ok;

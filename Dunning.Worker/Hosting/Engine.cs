@@ -20,6 +20,7 @@ public sealed class Engine : IAsyncDisposable
     private readonly WorkerSettings _settings;
     private readonly TimeProvider _time;
     private readonly IMailTransport? _transport;
+    private readonly MailPace? _pace;
 
     private Engine(
         Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail)
@@ -32,8 +33,9 @@ public sealed class Engine : IAsyncDisposable
         if (sendsMail)
         {
             _transport = MailTransports.Create(settings.Mail);
+            _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
-                new MailComposer(MailTexts.Load(), settings.Mail, installation, PlanName), _transport, time);
+                new MailComposer(MailTexts.Load(), settings.Mail, installation, PlanName), _transport, time, _pace);
         }
         else
         {
@@ -120,6 +122,7 @@ public sealed class Engine : IAsyncDisposable
         if (_transport is not null)
         {
             await _transport.DisposeAsync();
+            await _pace!.DisposeAsync();
         }
         await _ledger.DisposeAsync();
     }

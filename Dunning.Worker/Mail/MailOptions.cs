@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
 
 namespace Dunning.Mail;
 
@@ -38,9 +39,30 @@ public enum SmtpSecurity
 /// <param name="Timeout"><c>Mail:Smtp:TimeoutSeconds</c>: for one message, from connecting to the server's answer. Default 30.</param>
 public sealed record SmtpOptions(string Host, int Port, SmtpSecurity Security, string? User, string? Password, TimeSpan Timeout)
 {
+    /// <summary><c>Mail:Smtp:Connections</c>: at once. Default 4; more from one client is what servers answer with 421.</summary>
+    public int Connections { get; init; } = 4;
+
+    /// <summary><c>Mail:Smtp:PerMinute</c>: messages, at most, from this process. 0 (default): no limit.</summary>
+    public int PerMinute { get; init; }
+
+    /// <summary><c>Mail:Smtp:AcceptInvalidCertificate</c>: encrypt, but to whoever answers. Default false.</summary>
+    public bool AcceptInvalidCertificate { get; init; }
+
+    /// <summary><c>Mail:Smtp:OAuthTokenFile</c>: holds an access token for a login by XOAUTH2 instead of a password; read at each login.</summary>
+    public string? OAuthTokenFile { get; init; }
+
+    /// <summary><c>Mail:Dkim:…</c>: signs what leaves.</summary>
+    public DkimOptions? Dkim { get; init; }
+
     /// <summary>Without the login: a record prints its members, and this one may end up in a log.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Host}:{Port} ({Security})");
 }
+
+/// <summary>How messages are signed (RFC 6376).</summary>
+/// <param name="Domain"><c>Mail:Dkim:Domain</c>: that of <c>Mail:From</c>, or one above it.</param>
+/// <param name="Selector"><c>Mail:Dkim:Selector</c>: the public key stands in the DNS at <c>SELECTOR._domainkey.DOMAIN</c>.</param>
+/// <param name="KeyFile"><c>Mail:Dkim:KeyFile</c>: the private RSA key, as PEM.</param>
+public sealed record DkimOptions(string Domain, string Selector, string KeyFile);
 
 /// <summary>The settings of mail. Made by <see cref="Read"/> from configuration keys; every fault is found at once.</summary>
 public sealed record MailOptions
@@ -49,6 +71,8 @@ public sealed record MailOptions
     [
         "Mail:Transport", "Mail:Pickup", "Mail:From", "Mail:FromName", "Mail:ReplyTo", "Mail:Company", "Mail:Links:Billing",
         "Mail:Smtp:Host", "Mail:Smtp:Port", "Mail:Smtp:Security", "Mail:Smtp:User", "Mail:Smtp:Password", "Mail:Smtp:TimeoutSeconds",
+        "Mail:Smtp:Connections", "Mail:Smtp:PerMinute", "Mail:Smtp:AcceptInvalidCertificate", "Mail:Smtp:OAuthTokenFile",
+        "Mail:Dkim:Domain", "Mail:Dkim:Selector", "Mail:Dkim:KeyFile",
     ];
 
     /// <summary><c>Mail:Transport</c>: pickup (default: nothing leaves the machine unless that is asked for) or smtp.</summary>
@@ -148,16 +172,57 @@ public sealed record MailOptions
             var port = Number("Mail:Smtp:Port", standardPort, 1, 65535);
             var timeout = Number("Mail:Smtp:TimeoutSeconds", 30, 1, 600);
             var (user, password) = (given.GetValueOrDefault("Mail:Smtp:User"), given.GetValueOrDefault("Mail:Smtp:Password"));
-            if (user is null != password is null)
+            var tokenFile = given.GetValueOrDefault("Mail:Smtp:OAuthTokenFile");
+            if (user is null != (password ?? tokenFile) is null || (password is not null && tokenFile is not null))
             {
-                faults.Add("Mail:Smtp:User and Mail:Smtp:Password must be given together, or neither");
+                faults.Add("Mail:Smtp:User must be given with Mail:Smtp:Password or with Mail:Smtp:OAuthTokenFile, and neither of these without it");
             }
+            if (tokenFile is not null && !File.Exists(tokenFile))
+            {
+                faults.Add($"Mail:Smtp:OAuthTokenFile is '{tokenFile}', but there is no such file");
+            }
+            var invalid = OneOf("Mail:Smtp:AcceptInvalidCertificate", false, ("true", true), ("false", false));
+#if MAIL_SYSTEM
+            if (invalid || tokenFile is not null || given.Keys.Any(k => k.StartsWith("Mail:Dkim:", StringComparison.OrdinalIgnoreCase)))
+            {
+                faults.Add("Mail:Smtp:AcceptInvalidCertificate, Mail:Smtp:OAuthTokenFile and Mail:Dkim need MailKit, and this build was made without it");
+            }
+#endif
+            var dkim = Signing();
             if (user is not null && security == SmtpSecurity.None && !IsThisMachine(host))
             {
                 faults.Add("Mail:Smtp:User is given, but Mail:Smtp:Security is 'none': "
                     + "a password goes over the network only with starttls or tls");
             }
-            return host is null ? null : new SmtpOptions(host, port, security, user, password, TimeSpan.FromSeconds(timeout));
+            var (connections, perMinute) = (Number("Mail:Smtp:Connections", 4, 1, 100), Number("Mail:Smtp:PerMinute", 0, 0, 100_000));
+            return host is null ? null : new SmtpOptions(host, port, security, user, password, TimeSpan.FromSeconds(timeout))
+            {
+                Connections = connections, PerMinute = perMinute, AcceptInvalidCertificate = invalid, OAuthTokenFile = tokenFile, Dkim = dkim,
+            };
+        }
+
+        DkimOptions? Signing()
+        {
+            var (domain, selector) = (given.GetValueOrDefault("Mail:Dkim:Domain"), given.GetValueOrDefault("Mail:Dkim:Selector"));
+            var key = given.GetValueOrDefault("Mail:Dkim:KeyFile");
+            if (domain is null && selector is null && key is null)
+            {
+                return null;
+            }
+            if (domain is null || selector is null || key is null)
+            {
+                faults.Add("Mail:Dkim:Domain, Mail:Dkim:Selector and Mail:Dkim:KeyFile must be given together, or none of them");
+                return null;
+            }
+            if (from is not null && !("." + from.Domain).EndsWith("." + domain, StringComparison.OrdinalIgnoreCase))
+            {
+                faults.Add($"Mail:Dkim:Domain is '{domain}', but must be the domain of Mail:From, {from.Domain}, or one above it: else receivers don't count the signature");
+            }
+            if (!IsPrivateKey(key))
+            {
+                faults.Add($"Mail:Dkim:KeyFile is '{key}', but must be a file with a private RSA key as PEM, such as 'openssl genrsa -out dkim.pem 2048' writes");
+            }
+            return new DkimOptions(domain, selector, key);
         }
 
         Mailbox? Box(string key, string? name)
@@ -213,6 +278,21 @@ public sealed record MailOptions
             }
             faults.Add($"{key} is '{text}', but must be {string.Join(" or ", choices.Select(c => c.Text))}");
             return standard;
+        }
+    }
+
+    private static bool IsPrivateKey(string file)
+    {
+        try
+        {
+            using var rsa = RSA.Create();
+            rsa.ImportFromPem(File.ReadAllText(file));
+            _ = rsa.ExportParameters(includePrivateParameters: true);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or CryptographicException)
+        {
+            return false;
         }
     }
 

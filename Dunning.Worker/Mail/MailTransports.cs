@@ -17,6 +17,16 @@ public static class MailTransports
             ?? throw new ArgumentException("smtp has no server: options come from MailOptions.Read", nameof(options))),
     };
 
+    /// <summary>For benchmarks: the same message again and again over one connection, by the library alone, as long as there is a next one.</summary>
+    internal static Task SendBareAsync(SmtpOptions smtp, OutgoingMessage message, Func<bool> isNext, CancellationToken ct) =>
+#if MAIL_MAILKIT
+        MailKitSmtpTransport.SendBareAsync(smtp, message, isNext, ct);
+#elif MAIL_SYSTEM
+        SystemSmtpTransport.SendBareAsync(smtp, message, isNext, ct);
+#else
+        throw new NotSupportedException("this build can't speak SMTP");
+#endif
+
     // Which library speaks SMTP is chosen when building, by what the package feed serves (build/Hosts.targets).
 #if MAIL_MAILKIT
     private static MailKitSmtpTransport CreateSmtp(SmtpOptions smtp) => new(smtp);

@@ -7,9 +7,10 @@ namespace Dunning.Mail;
 
 /// <summary>
 /// Renders a decided mail and hands each recipient's message over: those that are pending and whose next try has come. One after the other,
-/// and each for itself: an address that is refused, or none, holds up nobody else.
+/// and each for itself: an address that is refused, or none, holds up nobody else. Whoever had no turn before the end has no result: that was no try,
+/// and their message stays due.
 /// </summary>
-public sealed class Mailer(MailComposer composer, IMailTransport transport, TimeProvider time) : IMailer
+public sealed class Mailer(MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null) : IMailer
 {
     /// <inheritdoc/>
     public async Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Model.Mail mail, CancellationToken ct)
@@ -18,10 +19,17 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
         var results = ImmutableArray.CreateBuilder<DeliveryResult>();
         foreach (var recipient in mail.Recipients.Where(r => r.State == DeliveryState.Pending && !(r.NextTryAt > now)))
         {
-            // Stopping throws nothing away: what has left so far is reported, the rest is put off.
-            var delivery = ct.IsCancellationRequested ? Delivery.Deferred("stopping")
-                : composer.Compose(account, mail, recipient) is not { } message ? Delivery.Rejected("not an address that can get mail")
-                : await transport.SendAsync(message, ct).ConfigureAwait(false);
+            if (composer.Compose(account, mail, recipient) is not { } message)
+            {
+                results.Add(new DeliveryResult(recipient.Contact, DeliveryVerdict.Rejected, "not an address that can get mail"));
+                continue;
+            }
+            // Stopping throws nothing away: what has left so far is reported.
+            if (ct.IsCancellationRequested || (pace is not null && !await pace.WaitAsync(ct).ConfigureAwait(false)))
+            {
+                break;
+            }
+            var delivery = await transport.SendAsync(message, ct).ConfigureAwait(false);
             results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail));
         }
         return results.ToImmutable();

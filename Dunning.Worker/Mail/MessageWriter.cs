@@ -4,8 +4,8 @@ using System.Text;
 namespace Dunning.Mail;
 
 /// <summary>
-/// Writes a message as it goes over the wire: RFC 5322 headers, RFC 2047 encoded words, RFC 2045 quoted-printable. Nothing but ASCII,
-/// lines of at most 78 characters that end with CR LF.
+/// Writes a message as it goes over the wire: RFC 5322 headers, RFC 2047 encoded words, RFC 2046 parts, RFC 2045 quoted-printable, RFC 2231 file
+/// names. Nothing but ASCII, lines of at most 78 characters that end with CR LF. The same message gives the same bytes.
 /// </summary>
 public static class MessageWriter
 {
@@ -20,25 +20,116 @@ public static class MessageWriter
     public static byte[] Write(OutgoingMessage message)
     {
         var text = new StringBuilder();
-        Header("Date", message.Date.ToDateTimeUtc().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture));
-        Header("From", MailboxOf(message.From, "From"));
+        Header(text, "Date", message.Date.ToDateTimeUtc().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture));
+        Header(text, "From", MailboxOf(message.From, "From"));
         if (message.ReplyTo is { } replyTo)
         {
-            Header("Reply-To", MailboxOf(replyTo, "Reply-To"));
+            Header(text, "Reply-To", MailboxOf(replyTo, "Reply-To"));
         }
-        Header("To", MailboxOf(message.To, "To"));
-        Header("Subject", Unstructured(message.Subject, "Subject"));
-        Header("Message-ID", message.MessageId);
-        Header("Auto-Submitted", "auto-generated");
-        Header("MIME-Version", "1.0");
-        Header("Content-Type", "text/plain; charset=utf-8");
-        Header("Content-Language", message.Language);
-        Header("Content-Transfer-Encoding", "quoted-printable");
-        text.Append("\r\n");
-        QuotedPrintable(text, message.Text);
+        Header(text, "To", MailboxOf(message.To, "To"));
+        Header(text, "Subject", Unstructured(message.Subject, "Subject"));
+        Header(text, "Message-ID", message.MessageId);
+        if (message.References is { } first)
+        {
+            Header(text, "In-Reply-To", first);
+            Header(text, "References", first);
+        }
+        Header(text, "Auto-Submitted", "auto-generated");
+        Header(text, "MIME-Version", "1.0");
+        if (message.Attachments.IsEmpty)
+        {
+            Bodies(text, message);
+        }
+        else
+        {
+            var boundary = BeginParts(text, message, "mixed");
+            Begin(text, boundary);
+            Bodies(text, message);
+            foreach (var attachment in message.Attachments)
+            {
+                Begin(text, boundary);
+                Attached(text, attachment);
+            }
+            End(text, boundary);
+        }
         return Encoding.ASCII.GetBytes(text.ToString());
+    }
 
-        void Header(string name, string value) => text.Append(name).Append(": ").Append(value).Append("\r\n");
+    // The plain text first: a reader takes the last that it can show.
+    private static void Bodies(StringBuilder output, OutgoingMessage message)
+    {
+        if (message.Html is not { } html)
+        {
+            Body(output, message, "plain", message.Text);
+            return;
+        }
+        var boundary = BeginParts(output, message, "alternative");
+        Begin(output, boundary);
+        Body(output, message, "plain", message.Text);
+        Begin(output, boundary);
+        Body(output, message, "html", html);
+        End(output, boundary);
+    }
+
+    private static void Body(StringBuilder output, OutgoingMessage message, string kind, string content)
+    {
+        Header(output, "Content-Type", $"text/{kind}; charset=utf-8");
+        Header(output, "Content-Language", message.Language);
+        Header(output, "Content-Transfer-Encoding", "quoted-printable");
+        output.Append("\r\n");
+        QuotedPrintable(output, content);
+    }
+
+    private static void Attached(StringBuilder output, MailAttachment attachment)
+    {
+        Header(output, "Content-Type", attachment.MediaType);
+        output.Append("Content-Disposition: attachment").Append(FileName(attachment.FileName)).Append("\r\n");
+        Header(output, "Content-Transfer-Encoding", "base64");
+        output.Append("\r\n");
+        var base64 = Convert.ToBase64String(attachment.Content.Span);
+        for (var i = 0; i < base64.Length; i += MaxLine)
+        {
+            output.Append(base64, i, Math.Min(MaxLine, base64.Length - i)).Append("\r\n");
+        }
+    }
+
+    // A boundary can't come up in a part: quoted-printable writes "=" followed by two hexadecimal digits or nothing, base64 only at its end.
+    private static string BeginParts(StringBuilder output, OutgoingMessage message, string kind)
+    {
+        var boundary = $"=_{kind}_{message.Key}";
+        Header(output, "Content-Type", $"multipart/{kind};\r\n boundary=\"{boundary}\"");
+        output.Append("\r\n");
+        return boundary;
+    }
+
+    private static void Begin(StringBuilder output, string boundary) => output.Append("\r\n--").Append(boundary).Append("\r\n");
+
+    private static void End(StringBuilder output, string boundary) => output.Append("\r\n--").Append(boundary).Append("--\r\n");
+
+    private static void Header(StringBuilder output, string name, string value) => output.Append(name).Append(": ").Append(value).Append("\r\n");
+
+    // A token or a quoted string where it is plain; else as RFC 2231 says, in as many pieces as it takes.
+    private static string FileName(string name)
+    {
+        name = OneLine.Of(name) ?? "attachment";
+        if (IsPlain(name) && name.Length <= 50 && !name.AsSpan().ContainsAny('"', '\\'))
+        {
+            return $";\r\n filename=\"{name}\"";
+        }
+        var (pieces, piece) = (new List<string>(), new StringBuilder());
+        foreach (var b in Encoding.UTF8.GetBytes(name))
+        {
+            var text = char.IsAsciiLetterOrDigit((char)b) || b is (byte)'.' or (byte)'-' or (byte)'_' ? ((char)b).ToString() : "%" + b.ToString("X2", CultureInfo.InvariantCulture);
+            if (piece.Length + text.Length > 50)
+            {
+                pieces.Add(piece.ToString());
+                piece.Clear();
+            }
+            piece.Append(text);
+        }
+        pieces.Add(piece.ToString());
+        return pieces.Count == 1 ? $";\r\n filename*=utf-8''{pieces[0]}"
+            : string.Concat(pieces.Select((p, i) => string.Create(CultureInfo.InvariantCulture, $";\r\n filename*{i}*={(i == 0 ? "utf-8''" : "")}{p}")));
     }
 
     private static string MailboxOf(Mailbox mailbox, string header)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using NodaTime;
 
 namespace Dunning.Mail;
@@ -25,6 +26,15 @@ public sealed record OutgoingMessage
 
     /// <summary>Plain text; lines end with a line feed.</summary>
     public required string Text { get; init; }
+
+    /// <summary>The same as <see cref="Text"/> in HTML, for those who can show it; null: text alone.</summary>
+    public string? Html { get; init; }
+
+    /// <summary>Files that go with it, in their order.</summary>
+    public ImmutableArray<MailAttachment> Attachments { get; init; } = [];
+
+    /// <summary>Message-ID, with its angle brackets, of the message that began this one's thread; null: it begins one itself, or stands alone.</summary>
+    public string? References { get; init; }
 
     /// <summary>Language of the text, such as <c>fr</c>.</summary>
     public required string Language { get; init; }

@@ -33,11 +33,13 @@ public sealed class MailKitSmtpTransportTests
     {
         await using var server = new ScriptedSmtpServer(s => s == "NOOP" ? ScriptedSmtpServer.Cut : null);
         await using var transport = SmtpTransportTests.Transport(server.Port);
-        for (var i = 0; i < 3; i++)
+        for (var i = 0; i < 2; i++)
         {
             Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+            Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+            await Task.Delay(1100);
         }
-        Assert.Equal((3, 3), (server.Connections, server.Taken.Count));
+        Assert.Equal((2, 4), (server.Connections, server.Taken.Count));
     }
 
     [Fact]
@@ -50,6 +52,76 @@ public sealed class MailKitSmtpTransportTests
             Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
         }
         Assert.Equal(2, server.Connections);
+    }
+
+    [Fact]
+    public async Task No_more_connections_than_configured()
+    {
+        await using var server = new ScriptedSmtpServer();
+        await using var transport = MailTransports.Create(SmtpTransportTests.Options(server.Port) with
+        {
+            Smtp = SmtpTransportTests.Options(server.Port).Smtp! with { Connections = 2 },
+        });
+        var all = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => transport.SendAsync(s_message, default)));
+        Assert.All(all, d => Assert.Equal(Delivery.Accepted, d));
+        Assert.Equal(2, server.Connections);
+    }
+
+    [Fact]
+    public async Task A_certificate_that_is_not_trusted_is_taken_when_that_is_configured()
+    {
+        using var certificate = TestCertificate.Make();
+        await using var server = new ScriptedSmtpServer(certificate: certificate, tlsAtOnce: true);
+        var options = SmtpTransportTests.Options(server.Port, SmtpSecurity.Tls);
+        await using var transport = MailTransports.Create(options with { Smtp = options.Smtp! with { AcceptInvalidCertificate = true } });
+        Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+    }
+
+    [Fact]
+    public async Task A_token_is_read_from_its_file_at_each_login()
+    {
+        using var folder = new Samples.Folder();
+        var file = Path.Combine(folder.Path, "token");
+        await using var server = new ScriptedSmtpServer(s => s.StartsWith("EHLO", StringComparison.Ordinal) ? "250-test\r\n250 AUTH XOAUTH2" : null);
+        var options = SmtpTransportTests.Options(server.Port, user: "billing@acme.example");
+        foreach (var token in new[] { "first", "second" })
+        {
+            await File.WriteAllTextAsync(file, token + "\n");
+            await using var transport = MailTransports.Create(options with { Smtp = options.Smtp! with { OAuthTokenFile = file } });
+            Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+            var login = server.Commands.Last(c => c.StartsWith("AUTH XOAUTH2 ", StringComparison.Ordinal))[13..];
+            Assert.Equal($"user=billing@acme.example\u0001auth=Bearer {token}\u0001\u0001", Encoding.ASCII.GetString(Convert.FromBase64String(login)));
+        }
+        File.Delete(file);
+        await using var without = MailTransports.Create(options with { Smtp = options.Smtp! with { OAuthTokenFile = file } });
+        var delivery = await without.SendAsync(s_message, default);
+        Assert.Equal(Delivery.Deferred("the token's file could not be read"), delivery);
+    }
+
+    [Fact]
+    public async Task What_leaves_is_signed_and_the_signature_fails_when_a_word_is_changed()
+    {
+        using var folder = new Samples.Folder();
+        using var rsa = System.Security.Cryptography.RSA.Create(2048);
+        var file = Path.Combine(folder.Path, "dkim.pem");
+        await File.WriteAllTextAsync(file, rsa.ExportRSAPrivateKeyPem());
+        await using var server = new ScriptedSmtpServer();
+        var options = SmtpTransportTests.Options(server.Port);
+        await using var transport = MailTransports.Create(options with { Smtp = options.Smtp! with { Dkim = new DkimOptions("acme.example", "d1", file) } });
+        var message = s_message with { Html = "<p>x</p>\n", Attachments = [new MailAttachment("é.pdf", "application/pdf", new byte[500])] };
+        Assert.Equal(Delivery.Accepted, await transport.SendAsync(message, default));
+
+        var (_, _, data) = Assert.Single(server.Taken);
+        Assert.True(await VerifyAsync(data));
+        Assert.False(await VerifyAsync(data.Replace("<p>x</p>", "<p>y</p>", StringComparison.Ordinal)));
+        Assert.False(await VerifyAsync(data.Replace("To: Ada", "To: Eve", StringComparison.Ordinal)));
+
+        async Task<bool> VerifyAsync(string text)
+        {
+            using var mime = await MimeMessage.LoadAsync(new MemoryStream(Encoding.ASCII.GetBytes(text)));
+            var verifier = new MimeKit.Cryptography.DkimVerifier(new Keys(Convert.ToBase64String(rsa.ExportSubjectPublicKeyInfo())));
+            return await verifier.VerifyAsync(mime, mime.Headers[mime.Headers.IndexOf(HeaderId.DkimSignature)]);
+        }
     }
 
     [Fact]
@@ -94,6 +166,16 @@ public sealed class MailKitSmtpTransportTests
             Assert.Equal(message.MessageId, $"<{read.MessageId}>");
             Assert.Equal(message.Date.ToDateTimeOffset(), read.Date);
         }
+    }
+
+    // The DNS.
+    private sealed class Keys(string key) : MimeKit.Cryptography.DkimPublicKeyLocatorBase
+    {
+        public override Org.BouncyCastle.Crypto.AsymmetricKeyParameter LocatePublicKey(string methods, string domain, string selector, CancellationToken ct = default) =>
+            (domain, selector) == ("acme.example", "d1") ? GetPublicKey("v=DKIM1; k=rsa; p=" + key) : throw new InvalidOperationException(domain);
+
+        public override Task<Org.BouncyCastle.Crypto.AsymmetricKeyParameter> LocatePublicKeyAsync(string methods, string domain, string selector, CancellationToken ct = default) =>
+            Task.FromResult(LocatePublicKey(methods, domain, selector, ct));
     }
 }
 #endif

@@ -13,10 +13,7 @@ namespace Dunning.Mail.SystemTransport;
 /// </summary>
 public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
 {
-    /// <summary>More at once from one client is what servers answer with 421.</summary>
-    private const int MaxConnections = 4;
-
-    private readonly SemaphoreSlim _places = new(MaxConnections);
+    private readonly SemaphoreSlim _places = new(smtp.Connections);
 
     /// <inheritdoc/>
     public async Task<Delivery> SendAsync(OutgoingMessage message, CancellationToken ct)
@@ -73,6 +70,17 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>For benchmarks: the framework's client in a loop. It keeps its connection between messages as long as it lives.</summary>
+    internal static async Task SendBareAsync(SmtpOptions smtp, OutgoingMessage message, Func<bool> isNext, CancellationToken ct)
+    {
+        using var client = new SmtpClient(smtp.Host, smtp.Port);
+        while (isNext())
+        {
+            using var mime = Mime(message);
+            await client.SendMailAsync(mime, ct).ConfigureAwait(false);
+        }
+    }
+
     private static MailMessage Mime(OutgoingMessage message)
     {
         var mime = new MailMessage(Address(message.From), Address(message.To))
@@ -80,19 +88,46 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
             Subject = message.Subject,
             SubjectEncoding = Encoding.UTF8,
             HeadersEncoding = Encoding.UTF8,
-            Body = message.Text.ReplaceLineEndings("\r\n"),
-            BodyEncoding = Encoding.UTF8,
-            BodyTransferEncoding = TransferEncoding.QuotedPrintable,
-            IsBodyHtml = false,
         };
+        // With views, the body itself would be a part more.
+        if (message.Html is { } html)
+        {
+            mime.AlternateViews.Add(View(message.Text, MediaTypeNames.Text.Plain));
+            mime.AlternateViews.Add(View(html, MediaTypeNames.Text.Html));
+        }
+        else
+        {
+            mime.Body = message.Text.ReplaceLineEndings("\r\n");
+            mime.BodyEncoding = Encoding.UTF8;
+            mime.BodyTransferEncoding = TransferEncoding.QuotedPrintable;
+        }
+        foreach (var attachment in message.Attachments)
+        {
+            mime.Attachments.Add(new Attachment(new MemoryStream(attachment.Content.ToArray()), OneLine.Of(attachment.FileName) ?? "attachment", attachment.MediaType)
+            {
+                NameEncoding = Encoding.UTF8, TransferEncoding = TransferEncoding.Base64,
+            });
+        }
         if (message.ReplyTo is { } replyTo)
         {
             mime.ReplyToList.Add(Address(replyTo));
         }
         mime.Headers.Add("Message-ID", message.MessageId);
+        if (message.References is { } first)
+        {
+            mime.Headers.Add("In-Reply-To", first);
+            mime.Headers.Add("References", first);
+        }
         mime.Headers.Add("Auto-Submitted", "auto-generated");
         mime.Headers.Add("Content-Language", message.Language);
         return mime;
+    }
+
+    private static AlternateView View(string content, string mediaType)
+    {
+        var view = AlternateView.CreateAlternateViewFromString(content.ReplaceLineEndings("\r\n"), Encoding.UTF8, mediaType);
+        view.TransferEncoding = TransferEncoding.QuotedPrintable;
+        return view;
     }
 
     private static MailAddress Address(Mailbox mailbox) => new(mailbox.Address, mailbox.Name, Encoding.UTF8);
