@@ -7,7 +7,9 @@ namespace Dunning.Tests.Postgres;
 
 public sealed class MigratorTests
 {
-    private static readonly Migration Second = Migration.Read("V002__more.sql", "-- oldest-program: 1\ncreate table dunning.more (id int);\n");
+    private static readonly int s_latest = Migrator.Embedded().Count;
+    private static readonly string s_next = FormattableString.Invariant($"V{s_latest + 1:D3}__more.sql");
+    private static readonly Migration Next = Migration.Read(s_next, "-- oldest-program: 1\ncreate table dunning.more (id int);\n");
 
     [Fact]
     public async Task Twice_is_as_once()
@@ -44,41 +46,41 @@ public sealed class MigratorTests
     public async Task An_applied_file_with_another_content_is_refused()
     {
         await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
-        await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Second]).MigrateAsync(default);
-        var edited = Migration.Read("V002__more.sql", "-- oldest-program: 1\ncreate table dunning.more (id bigint);\n");
+        await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Next]).MigrateAsync(default);
+        var edited = Migration.Read(s_next, "-- oldest-program: 1\ncreate table dunning.more (id bigint);\n");
 
         var e = await Assert.ThrowsAsync<SchemaException>(() =>
             new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), edited]).MigrateAsync(default));
 
-        Assert.Contains("V002__more.sql", e.Message, StringComparison.Ordinal);
+        Assert.Contains(s_next, e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Line_ends_of_a_checkout_do_not_count() =>
-        Assert.Equal(Second.Hash, Migration.Read("V002__more.sql", Second.Sql.ReplaceLineEndings("\r\n")).Hash);
+        Assert.Equal(Next.Hash, Migration.Read(s_next, Next.Sql.ReplaceLineEndings("\r\n")).Hash);
 
     [Fact]
     public async Task A_file_that_fails_leaves_nothing()
     {
         await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
-        var broken = Migration.Read("V002__more.sql", "-- oldest-program: 1\ncreate table dunning.more (id int);\nselect 1 / 0;\n");
+        var broken = Migration.Read(s_next, "-- oldest-program: 1\ncreate table dunning.more (id int);\nselect 1 / 0;\n");
 
         await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), broken]).MigrateAsync(default));
 
         await using var connection = await source.OpenConnectionAsync();
         Assert.Null(await connection.ExecuteScalarAsync<string?>("select to_regclass('dunning.more')::text"));
-        Assert.Equal([2], await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Second]).MigrateAsync(default));
+        Assert.Equal([s_latest + 1], await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Next]).MigrateAsync(default));
     }
 
     [Theory]
-    [InlineData(1, true)]
-    [InlineData(2, false)]
-    public async Task A_newer_database_is_refused_only_by_programs_that_it_does_not_work_with(int oldestProgram, bool isFine)
+    [InlineData(0, true)]
+    [InlineData(1, false)]
+    public async Task A_newer_database_is_refused_only_by_programs_that_it_does_not_work_with(int beyond, bool isFine)
     {
         await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
-        var newer = Migration.Read("V002__more.sql", FormattableString.Invariant($"-- oldest-program: {oldestProgram}\nselect 1;\n"));
-        await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded().Take(1), newer]).MigrateAsync(default);
-        var older = new Migrator(source, TimeProvider.System, [.. Migrator.Embedded().Take(1)]);
+        var newer = Migration.Read(s_next, FormattableString.Invariant($"-- oldest-program: {s_latest + beyond}\nselect 1;\n"));
+        await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), newer]).MigrateAsync(default);
+        var older = new Migrator(source, TimeProvider.System, [.. Migrator.Embedded()]);
 
         if (isFine)
         {
@@ -98,6 +100,6 @@ public sealed class MigratorTests
         await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
         Assert.Contains("migrate", (await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System).CheckAsync(default))).Message, StringComparison.Ordinal);
         await new Migrator(source, TimeProvider.System).MigrateAsync(default);
-        await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Second]).CheckAsync(default));
+        await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Next]).CheckAsync(default));
     }
 }

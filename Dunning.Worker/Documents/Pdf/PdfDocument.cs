@@ -117,13 +117,7 @@ public sealed class PdfDocument(PdfInfo info, PdfConformance conformance = PdfCo
         var subset = face.Subset(used.Keys);
         var tag = string.Concat(SHA256.HashData(subset).Take(6).Select(b => (char)('A' + (b % 26)))) + "+" + face.Name;
         var file = AddStream($"/Length1 {Number(subset.Length)} ", subset);
-        var shown = new byte[(used.Keys.Max() / 8) + 1];
-        foreach (var glyph in used.Keys.Append((ushort)0))
-        {
-            shown[glyph / 8] |= (byte)(0x80 >> (glyph % 8));
-        }
-        // PDF/A-1 asks for the set of a subset's glyphs; later parts did away with it.
-        var set = conformance == PdfConformance.A1b ? $"/CIDSet {Ref(AddStream("", shown))} " : "";
+        var set = conformance == PdfConformance.A1b ? $"/CIDSet {Ref(AddStream("", SetOf(face.WithParts(used.Keys))))} " : "";
         var descriptor = Add($"<< /Type /FontDescriptor /FontName /{tag} /Flags 4 /FontBBox [{Number(face.XMin)} {Number(face.YMin)} {Number(face.XMax)} {Number(face.YMax)}] "
             + $"/ItalicAngle 0 /Ascent {Number(face.Ascent)} /Descent {Number(face.Descent)} /CapHeight {Number(face.CapHeight)} /StemV 80 {set}/FontFile2 {Ref(file)} >>");
         var widths = string.Join(' ', used.Keys.Prepend((ushort)0).Distinct().Select(g => $"{Number(g)} [{Number(face.WidthOf(g))}]"));
@@ -131,6 +125,17 @@ public sealed class PdfDocument(PdfInfo info, PdfConformance conformance = PdfCo
             + $"/FontDescriptor {Ref(descriptor)} /CIDToGIDMap /Identity /DW 0 /W [{widths}] >>");
         return Add($"<< /Type /Font /Subtype /Type0 /BaseFont /{tag} /Encoding /Identity-H /DescendantFonts [{Ref(descendant)}] "
             + $"/ToUnicode {Ref(AddStream("", Encoding.ASCII.GetBytes(ToUnicode(used))))} >>");
+    }
+
+    // PDF/A-1 asks for the set of a subset's glyphs, a bit each; later parts did away with it.
+    private static byte[] SetOf(IReadOnlySet<ushort> glyphs)
+    {
+        var set = new byte[(glyphs.Max() / 8) + 1];
+        foreach (var glyph in glyphs)
+        {
+            set[glyph / 8] |= (byte)(0x80 >> (glyph % 8));
+        }
+        return set;
     }
 
     private static string ToUnicode(IReadOnlyDictionary<ushort, string> used)

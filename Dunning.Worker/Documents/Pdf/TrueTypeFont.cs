@@ -82,10 +82,8 @@ public sealed class TrueTypeFont
     /// <summary>Advance of a glyph.</summary>
     public int WidthOf(ushort glyph) => Scaled(_advances[glyph]);
 
-    /// <summary>
-    /// A font file of these glyphs and what they are composed of, which keep their numbers; the same glyphs give the same bytes.
-    /// </summary>
-    public byte[] Subset(IEnumerable<ushort> glyphs)
+    /// <summary>The glyphs, those that they are composed of, and glyph 0, which every font has.</summary>
+    public IReadOnlySet<ushort> WithParts(IEnumerable<ushort> glyphs)
     {
         var wanted = new SortedSet<ushort>(glyphs) { 0 };
         for (var left = new Queue<ushort>(wanted); left.TryDequeue(out var glyph);)
@@ -95,6 +93,13 @@ public sealed class TrueTypeFont
                 left.Enqueue(part);
             }
         }
+        return wanted;
+    }
+
+    /// <summary>A font file of these glyphs and their parts, which keep their numbers; the same glyphs give the same bytes.</summary>
+    public byte[] Subset(IEnumerable<ushort> glyphs)
+    {
+        var wanted = WithParts(glyphs);
         using var outlines = new MemoryStream();
         var loca = new byte[4 * _offsets.Length];
         for (var i = 0; i + 1 < _offsets.Length; i++)
