@@ -176,11 +176,14 @@ public sealed class PassRunner
             var askedAt = runner.Now();
             await _slots.WaitAsync(CancellationToken.None).ConfigureAwait(false);
             // A call that begins after its claim's margin could end after the claim, when another server takes it for unknown: it is not made.
-            var isTooLate = runner.Now() - askedAt > rules.Options.LeaseMargin;
+            var waited = runner.Now() - askedAt;
+            var isTooLate = waited > rules.Options.LeaseMargin;
             Answer? answer = null;
             try
             {
-                using var timeout = new CancellationTokenSource(rules.Options.CallTimeout.ToTimeSpan());
+                // A mail may be begun until its token ends, and takes no longer than the margin: its wait counts.
+                var time = effect is Effect.Deliver ? Duration.Max(Duration.Zero, rules.Options.CallTimeout - waited) : rules.Options.CallTimeout;
+                using var timeout = new CancellationTokenSource(time.ToTimeSpan());
                 answer = await AnswerAsync(effect, isTooLate, timeout.Token).ConfigureAwait(false);
             }
             catch (Exception e) when (e is not OutOfMemoryException)

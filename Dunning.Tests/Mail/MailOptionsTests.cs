@@ -85,10 +85,10 @@ public sealed class MailOptionsTests
     {
         var faults = Faults(("Mail:Transport", "pigeon"), ("Mail:From", "Acme <billing@acme.example>"), ("Mail:ReplyTo", "help"),
             ("Mail:Company", "two\nlines"), ("Mail:Links:Billing", "javascript:alert(1)"), ("Mail:Smtp:Host", "a b"), ("Mail:Smtp:Port", "0"),
-            ("Mail:Smtp:Security", "maybe"), ("Mail:Smtp:Password", "hunter2"), ("Mail:Smtp:TimeoutSeconds", "601"), ("Mail:Smtp:Hots", "x"));
+            ("Mail:Smtp:Security", "maybe"), ("Mail:Smtp:Password", "hunter2"), ("Mail:Smtp:TimeoutSeconds", "61"), ("Mail:Smtp:Hots", "x"));
         Assert.Equal(11, faults.Count);
         Assert.Contains("Mail:Transport is 'pigeon', but must be pickup or smtp", faults);
-        Assert.Contains("Mail:Smtp:TimeoutSeconds is '601', but must be a whole number from 1 to 600, such as 30", faults);
+        Assert.Contains("Mail:Smtp:TimeoutSeconds is '61', but must be a whole number from 1 to 60, such as 30", faults);
         Assert.Contains("Mail:Smtp:Port is '0', but must be a whole number from 1 to 65535, such as 587", faults);
         Assert.DoesNotContain("hunter2", string.Join('\n', faults), StringComparison.Ordinal);
     }
@@ -110,7 +110,7 @@ public sealed class MailOptionsTests
 
     [Theory]
     [InlineData("Mail:Smtp:TimeoutSeconds", "1", "0")]
-    [InlineData("Mail:Smtp:TimeoutSeconds", "600", "601")]
+    [InlineData("Mail:Smtp:TimeoutSeconds", "60", "61")]
     [InlineData("Mail:Smtp:Port", "1", "0")]
     [InlineData("Mail:Smtp:Port", "65535", "65536")]
     public void A_limit_holds_on_both_sides(string key, string inside, string outside)

@@ -23,6 +23,9 @@ public readonly record struct Delivery(DeliveryVerdict Verdict, string? Detail)
     /// <summary>Taken.</summary>
     public static Delivery Accepted { get; } = new(DeliveryVerdict.Accepted, null);
 
+    /// <summary>It never came to a try: the caller stopped first.</summary>
+    public static Delivery NoTurn { get; } = new(DeliveryVerdict.Deferred, "no turn");
+
     /// <summary>Not now.</summary>
     public static Delivery Deferred(string detail) => new(DeliveryVerdict.Deferred, detail);
 

@@ -67,6 +67,9 @@ public sealed record DkimOptions(string Domain, string Selector, string KeyFile)
 /// <summary>The settings of mail. Made by <see cref="Read"/> from configuration keys; every fault is found at once.</summary>
 public sealed record MailOptions
 {
+    // A message that is begun while its claim lasts must end before the claim does, or another server would send it too.
+    private static readonly int LongestTimeoutSeconds = (int)new Options.RuleOptions().LeaseMargin.TotalSeconds;
+
     private static readonly ImmutableArray<string> s_keys =
     [
         "Mail:Transport", "Mail:Pickup", "Mail:From", "Mail:FromName", "Mail:ReplyTo", "Mail:Company", "Mail:Links:Billing",
@@ -179,7 +182,7 @@ public sealed record MailOptions
 #endif
             var standardPort = security switch { SmtpSecurity.None => 25, SmtpSecurity.StartTls => 587, SmtpSecurity.Tls => 465 };
             var port = Number("Mail:Smtp:Port", standardPort, 1, 65535);
-            var timeout = Number("Mail:Smtp:TimeoutSeconds", 30, 1, 600);
+            var timeout = Number("Mail:Smtp:TimeoutSeconds", 30, 1, LongestTimeoutSeconds);
             var (user, password) = (given.GetValueOrDefault("Mail:Smtp:User"), given.GetValueOrDefault("Mail:Smtp:Password"));
             var tokenFile = given.GetValueOrDefault("Mail:Smtp:OAuthTokenFile");
             if (user is null != (password ?? tokenFile) is null || (password is not null && tokenFile is not null))

@@ -32,6 +32,10 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
                 break;
             }
             var delivery = await SendAsync(account, mail, message, ct).ConfigureAwait(false);
+            if (delivery == Delivery.NoTurn)
+            {
+                break;
+            }
             results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail));
         }
         return results.ToImmutable();

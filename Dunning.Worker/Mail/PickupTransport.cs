@@ -11,7 +11,7 @@ public sealed class PickupTransport(string folder) : IMailTransport
     {
         if (ct.IsCancellationRequested)
         {
-            return Delivery.Deferred("stopping");
+            return Delivery.NoTurn;
         }
         var path = Path.Combine(folder, message.Key + ".eml");
         var draft = Path.Combine(folder, $".{message.Key}.{Path.GetRandomFileName()}.tmp");

@@ -35,7 +35,8 @@ public sealed class PostgresOutbox(NpgsqlDataSource source)
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         const string dead = "o.state = 'dead' and o.email is not null and (@account::text is null or o.account_id = @account) and (@number::int is null or o.mail_number = @number)";
-        var parameters = new { account, number, now = now.ToDateTimeUtc() };
+        // Whole seconds, as a pass counts: else one within the same second would not find them.
+        var parameters = new { account, number, now = Instant.FromUnixTimeSeconds(now.ToUnixTimeSeconds()).ToDateTimeUtc() };
         // Under the accounts' locks, in the order in which passes take them.
         await connection.ExecuteAsync(new CommandDefinition(
             $"select a.id from dunning.account a where a.id in (select o.account_id from dunning.outbox o where {dead}) order by a.id for no key update",

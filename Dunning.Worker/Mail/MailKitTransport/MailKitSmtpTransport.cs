@@ -39,7 +39,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         catch (OperationCanceledException)
         {
-            return Delivery.Deferred("stopping");
+            return Delivery.NoTurn;
         }
         Connection? connection = null;
         try
@@ -123,7 +123,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
             };
             var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, stage);
             // A no to us as the sender says nothing about the recipient, and an operator can mend it.
-            return SmtpReply.IsPermanent((int)e.StatusCode) && !isOurs ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
+            return SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) && !isOurs ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
         }
     }
 

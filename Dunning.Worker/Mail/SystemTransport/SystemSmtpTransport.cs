@@ -24,7 +24,7 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         catch (OperationCanceledException)
         {
-            return Delivery.Deferred("stopping");
+            return Delivery.NoTurn;
         }
         using var deadline = new CancellationTokenSource(smtp.Timeout);
         try
@@ -44,7 +44,7 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         catch (SmtpFailedRecipientException e)
         {
             var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, "recipient");
-            return SmtpReply.IsPermanent((int)e.StatusCode) ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
+            return SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
         }
         catch (SmtpException e)
         {
