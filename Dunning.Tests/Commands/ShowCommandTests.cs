@@ -65,7 +65,7 @@ public sealed class ShowCommandTests(TourInApril tour) : IClassFixture<TourInApr
         var text = await ShowAsync("osaka");
 
         Has(text, "as of Tue 7 April 2026, 21:00 (simulated); dates and times are those of Asia/Tokyo");
-        Has(text, "15,800 JPY  osaka-1, 5 April 2026 to 4 May 2026, invoice INV 2026-");
+        Has(text, "15,800 JPY  osaka-1, 5 April 2026 to 4 May 2026, invoice INV-2026-");
         Has(text, "last attempt failed: insufficient funds");
         Has(text, "dunning since 5 April 2026: step 1 of 4 done on 7 April 2026");
         Has(text, "next attempt 9 April 2026; suspends on 4 May 2026 if nothing is paid");

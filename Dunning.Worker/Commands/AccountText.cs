@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Dunning.Documents;
 using Dunning.Model;
 using Dunning.Postgres;
 using Dunning.Rules;
@@ -264,7 +265,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
     internal static string StepOf(int step, DunningCase dunningCase) =>
         string.Create(CultureInfo.InvariantCulture, $"step {step} of {dunningCase.Schedule.Steps.Length - 1}");
 
-    private static string NumberOf(InvoiceView row) => string.Create(CultureInfo.InvariantCulture, $"invoice {row.Series} {row.Year}-{row.Number}");
+    private static string NumberOf(InvoiceView row) => $"invoice {DocumentNumber.Of(row.Series, row.Year, row.Number)}";
 
     private static string RoleOf(ContactRole role) => role switch
     {
