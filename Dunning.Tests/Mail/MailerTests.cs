@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using Dunning.Mail;
 using Dunning.Model;
@@ -103,6 +104,36 @@ public sealed class MailerTests
         var mail = Samples.Mail(MailTemplates.Receipt, Samples.Rich,
             Samples.To("not an address", contact: 1), Samples.To("b@example.com", contact: 2) with { State = DeliveryState.Dropped });
         Assert.Equal(new DeliveryResult[] { new(1, DeliveryVerdict.Accepted, null) }, (await new SinkMailer().DeliverAsync(Samples.Account, mail, default)).AsEnumerable());
+    }
+
+    [Fact]
+    public async Task A_mail_whose_documents_can_not_be_made_waits_and_a_stop_meanwhile_is_no_try()
+    {
+        using var folder = new Samples.Folder();
+        await using var transport = new PickupTransport(folder.Path);
+        var mail = Samples.Mail(MailTemplates.Receipt, Samples.Rich, Samples.To("a@example.com"));
+        using var stopping = new CancellationTokenSource();
+
+        Assert.Equal(new DeliveryResult[] { new(1, DeliveryVerdict.Deferred, "its documents could not be made: InvalidOperationException") },
+            (await DeliverAsync(_ => throw new InvalidOperationException("owner@example.com"))).AsEnumerable());
+        Assert.Empty(await DeliverAsync(ct =>
+        {
+            stopping.Cancel();
+            ct.ThrowIfCancellationRequested();
+        }));
+        Assert.Empty(Directory.GetFiles(folder.Path));
+
+        Task<ImmutableArray<DeliveryResult>> DeliverAsync(Action<CancellationToken> make) =>
+            new Mailer(Samples.Composer(), transport, new Samples.StillClock(s_now), documents: new NoDocuments(make)).DeliverAsync(Samples.Account, mail, stopping.Token);
+    }
+
+    private sealed class NoDocuments(Action<CancellationToken> make) : Dunning.Documents.IDocuments
+    {
+        public Task<ImmutableArray<MailAttachment>> ForMailAsync(AccountFile account, Model.Mail mail, string language, CancellationToken ct)
+        {
+            make(ct);
+            return Task.FromResult(ImmutableArray<MailAttachment>.Empty);
+        }
     }
 
     // Accepts, and the service is stopped meanwhile.

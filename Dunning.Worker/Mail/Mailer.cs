@@ -50,6 +50,10 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
             {
                 message = message with { Attachments = await documents.ForMailAsync(account, mail, message.Language, ct).ConfigureAwait(false) };
             }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                return Delivery.NoTurn;
+            }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
                 return Delivery.Deferred($"its documents could not be made: {e.GetType().Name}");

@@ -124,6 +124,30 @@ public sealed class MailKitSmtpTransportTests
         }
     }
 
+    /// <summary>Nagle's algorithm and a delayed acknowledgement would cost a message of several packets some forty times a small one's time.</summary>
+    [Fact]
+    public async Task A_message_of_several_packets_does_not_wait_for_an_acknowledgement()
+    {
+        await using var sink = new Dunning.Commands.Bench.MailSink();
+        await using var transport = SmtpTransportTests.Transport(sink.Port);
+        var small = s_message with { Html = null };
+        var large = s_message with { Html = string.Concat(Enumerable.Repeat("<p>some words</p>\n", 600)) };
+        var (smalls, larges) = (new List<double>(), new List<double>());
+        for (var i = 0; i < 30; i++)
+        {
+            smalls.Add(await TimeAsync(small));
+            larges.Add(await TimeAsync(large));
+        }
+        Assert.InRange(larges.Order().ElementAt(15) / smalls.Order().ElementAt(15), 0, 15);
+
+        async Task<double> TimeAsync(OutgoingMessage message)
+        {
+            var began = TimeProvider.System.GetTimestamp();
+            Assert.Equal(Delivery.Accepted, await transport.SendAsync(message, default));
+            return TimeProvider.System.GetElapsedTime(began).TotalMilliseconds;
+        }
+    }
+
     [Fact]
     public async Task A_message_that_is_refused_for_good_is_rejected()
     {

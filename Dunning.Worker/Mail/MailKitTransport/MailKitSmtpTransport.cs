@@ -21,6 +21,12 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
     /// <summary>Servers wait for minutes before they end an idle connection.</summary>
     private static readonly TimeSpan AskAfter = TimeSpan.FromSeconds(1);
 
+    // What a reader sees or an answer depends on. A header that is not there is signed as absent, so that none can be added.
+    private static readonly string[] s_signed =
+    [
+        "From", "To", "Subject", "Date", "Message-ID", "Reply-To", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version", "Content-Type",
+    ];
+
     private readonly SemaphoreSlim _places = new(smtp.Connections);
     private readonly ConcurrentBag<Connection> _idle = [];
     private readonly DkimSigner? _signer = smtp.Dkim is { } dkim ? new DkimSigner(dkim.KeyFile, dkim.Domain, dkim.Selector, DkimSignatureAlgorithm.RsaSha256)
@@ -81,8 +87,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
     /// <summary>For benchmarks: MailKit in a loop.</summary>
     internal static async Task SendBareAsync(SmtpOptions smtp, OutgoingMessage message, Func<bool> isNext, CancellationToken ct)
     {
-        using var client = new SmtpClient();
-        await client.ConnectAsync(smtp.Host, smtp.Port, SecureSocketOptions.None, ct).ConfigureAwait(false);
+        using var client = await OpenAsync(smtp, ct).ConfigureAwait(false);
         using var mime = await MimeMessage.LoadAsync(new MemoryStream(MessageWriter.Write(message)), ct).ConfigureAwait(false);
         while (isNext())
         {
@@ -90,12 +95,6 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         await client.DisconnectAsync(quit: true, ct).ConfigureAwait(false);
     }
-
-    // What a reader sees or an answer depends on. A header that is not there is signed as absent, so that none can be added.
-    private static readonly string[] s_signed =
-    [
-        "From", "To", "Subject", "Date", "Message-ID", "Reply-To", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version", "Content-Type",
-    ];
 
     private async Task<Delivery> SendAsync(Connection connection, OutgoingMessage message, CancellationToken deadline)
     {
@@ -152,6 +151,12 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
                 throw;
             }
         }
+        return new Connection(await OpenAsync(smtp, deadline).ConfigureAwait(false));
+    }
+
+    // Connected, secured and logged in.
+    private static async Task<SmtpClient> OpenAsync(SmtpOptions smtp, CancellationToken deadline)
+    {
         var client = new SmtpClient
         {
             Timeout = (int)smtp.Timeout.TotalMilliseconds,
@@ -165,7 +170,19 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         try
         {
-            await client.ConnectAsync(smtp.Host, smtp.Port, smtp.Security switch
+            // A message goes out in several writes. With Nagle's algorithm the last of them waits until the server has acknowledged the one before, which
+            // it puts off by some 40 ms.
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(smtp.Host, smtp.Port, deadline).ConfigureAwait(false);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+            await client.ConnectAsync(socket, smtp.Host, smtp.Port, smtp.Security switch
             {
                 SmtpSecurity.None => SecureSocketOptions.None,
                 SmtpSecurity.StartTls => SecureSocketOptions.StartTls,
@@ -181,7 +198,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
             {
                 await client.AuthenticateAsync(smtp.User, smtp.Password ?? "", deadline).ConfigureAwait(false);
             }
-            return new Connection(client);
+            return client;
         }
         catch
         {
