@@ -92,10 +92,9 @@ internal sealed record CommandContext(SharedOptions Options, TextWriter Output, 
         .AddSimpleConsole(console => console.SingleLine = true)
         .Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace));
 
-    /// <summary>Opens the live book's engine for one command.</summary>
-    public async Task<LiveBook> OpenBookAsync(ParseResult parsed, CancellationToken ct)
+    /// <summary>Opens the live book's database for one command: the private server's with its schema brought up to date, another's only when it is.</summary>
+    public async Task<Database> OpenDatabaseAsync(WorkerSettings settings, CancellationToken ct)
     {
-        var settings = ReadSettings(parsed);
         var database = await Database.OpenAsync(settings, ct);
         try
         {
@@ -108,6 +107,22 @@ internal sealed record CommandContext(SharedOptions Options, TextWriter Output, 
             {
                 await migrator.CheckAsync(ct);
             }
+            return database;
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the live book's engine for one command.</summary>
+    public async Task<LiveBook> OpenBookAsync(ParseResult parsed, CancellationToken ct)
+    {
+        var settings = ReadSettings(parsed);
+        var database = await OpenDatabaseAsync(settings, ct);
+        try
+        {
             var loggers = QuietLoggers();
             var engine = await Engine.OpenAsync(database, settings, Time, loggers, takesOver: false, ct);
             return new LiveBook(settings, database, engine, loggers);

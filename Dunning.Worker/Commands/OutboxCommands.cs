@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using Dunning.Hosting;
 using Dunning.Postgres;
 using NodaTime;
 
@@ -35,7 +34,7 @@ internal static class OutboxCommands
         { state, account, limit, json };
         command.SetAction(async (parsed, ct) =>
         {
-            await using var database = await OpenAsync(context, parsed, ct);
+            await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
             var rows = await new PostgresOutbox(database.Source).ListAsync(parsed.GetValue(state), parsed.GetValue(account), parsed.GetValue(limit), ct);
             foreach (var row in rows)
             {
@@ -71,7 +70,7 @@ internal static class OutboxCommands
             {
                 throw new CommandException("name an ACCOUNT and the NUMBER of its mail, or --all-dead; 'dunning mail resend --help' shows how");
             }
-            await using var database = await OpenAsync(context, parsed, ct);
+            await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
             var revived = await new PostgresOutbox(database.Source).ReviveAsync(id, which, Instant.FromDateTimeOffset(context.Time.GetUtcNow()), ct);
             if (revived.Count == 0)
             {
@@ -82,23 +81,6 @@ internal static class OutboxCommands
             return CommandLine.Ok;
         });
         return command;
-    }
-
-    private static async Task<Database> OpenAsync(CommandContext context, ParseResult parsed, CancellationToken ct)
-    {
-        var settings = context.ReadSettings(parsed);
-        var database = await Database.OpenAsync(settings, ct);
-        try
-        {
-            var migrator = new Migrator(database.Source, context.Time);
-            await (settings.ConnectionString is null ? migrator.MigrateAsync(ct) : migrator.CheckAsync(ct));
-            return database;
-        }
-        catch
-        {
-            await database.DisposeAsync();
-            throw;
-        }
     }
 
     private static string ToText(OutboxView row) => string.Create(CultureInfo.InvariantCulture,

@@ -37,16 +37,7 @@ internal static class ShowCommand
         {
             var settings = context.ReadSettings(parsed);
             var id = parsed.GetValue(account)!;
-            await using var database = await Database.OpenAsync(settings, ct);
-            var migrator = new Migrator(database.Source, context.Time);
-            if (settings.ConnectionString is null)
-            {
-                await migrator.MigrateAsync(ct);
-            }
-            else
-            {
-                await migrator.CheckAsync(ct);
-            }
+            await using var database = await context.OpenDatabaseAsync(settings, ct);
             if (await AccountPage.ReadAsync(database, settings, id, context.Time, ct) is not { } page)
             {
                 throw new CommandException($"there is no account '{id}' in {database.Description}{await AlikeAsync(database, id, ct)}");

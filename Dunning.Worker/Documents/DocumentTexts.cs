@@ -56,7 +56,7 @@ public sealed partial class DocumentTexts
             foreach (var line in text.ReplaceLineEndings("\n").Split('\n').Where(l => l.Trim().Length > 0 && l[0] != '#'))
             {
                 var equals = line.IndexOf(" = ", StringComparison.Ordinal);
-                if (equals < 0 || !words.TryAdd(line[..equals], Unescape(line[(equals + 3)..])))
+                if (equals < 0 || !words.TryAdd(line[..equals], Language.Unescape(line[(equals + 3)..])))
                 {
                     faults.Add($"{code}.txt: '{line}' is no new 'key = value'");
                 }
@@ -74,16 +74,7 @@ public sealed partial class DocumentTexts
     public DocumentWords In(Language language) => _languages[language.Code];
 
     private static string SlotsOf(string text) =>
-        string.Join(' ', Slot().Matches(text).Select(m => m.Groups[1].Value).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
-
-    private static string Unescape(string value) => Escape().Replace(value,
-        m => ((char)ushort.Parse(m.Groups[1].Value, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString());
-
-    [GeneratedRegex(@"\{(\w+)\}", RegexOptions.CultureInvariant)]
-    internal static partial Regex Slot();
-
-    [GeneratedRegex(@"\\u([0-9A-Fa-f]{4})", RegexOptions.CultureInvariant)]
-    private static partial Regex Escape();
+        string.Join(' ', Language.Slot().Matches(text).Select(m => m.Groups[1].Value).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
 
     [GeneratedRegex(@"^country\.[A-Z]{2}$", RegexOptions.CultureInvariant)]
     private static partial Regex CountryKey();
@@ -100,8 +91,7 @@ public sealed class DocumentWords
     public Language Language { get; }
 
     /// <summary>The text of a key, with its values, and with unbreakable spaces where typography wants them.</summary>
-    public string this[string key, params (string Slot, string Value)[] values] => Language.Typeset(
-        DocumentTexts.Slot().Replace(_words[key], slot => values.First(v => v.Slot == slot.Groups[1].Value).Value));
+    public string this[string key, params (string Slot, string Value)[] values] => Language.Typeset(Mail.Language.Fill(_words, key, values));
 
     /// <summary>A country's name; its code where there is none.</summary>
     public string Country(string code) => _words.GetValueOrDefault("country." + code, code);

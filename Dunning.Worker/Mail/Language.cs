@@ -218,17 +218,20 @@ public sealed partial class Language
         _ => [],
     };
 
-    // One pass, so that braces in a value stay what they are.
-    private string Fill(string key, params (string Name, string Value)[] values) =>
-        Slot().Replace(_words[key], slot => values.First(v => v.Name == slot.Groups[1].Value).Value);
+    private string Fill(string key, params (string Name, string Value)[] values) => Fill(_words, key, values);
+
+    /// <summary>The text of a key, with its values in their slots. In one pass, so that braces in a value stay what they are.</summary>
+    internal static string Fill(FrozenDictionary<string, string> words, string key, params (string Name, string Value)[] values) =>
+        Slot().Replace(words[key], slot => values.First(v => v.Name == slot.Groups[1].Value).Value);
 
     private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private static string Unescape(string value) => Escape().Replace(value,
+    /// <summary>A word as it stands in a file, with its \u escapes as the characters that they name.</summary>
+    internal static string Unescape(string value) => Escape().Replace(value,
         m => ((char)ushort.Parse(m.Groups[1].Value, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString());
 
     [GeneratedRegex(@"\{(\w+)\}", RegexOptions.CultureInvariant)]
-    private static partial Regex Slot();
+    internal static partial Regex Slot();
 
     [GeneratedRegex(@"\\u([0-9A-Fa-f]{4})", RegexOptions.CultureInvariant)]
     private static partial Regex Escape();

@@ -48,6 +48,9 @@ public sealed partial class MailTexts
     private static readonly ImmutableArray<string> s_optional =
         ["accent", "accentDark", "accentDarkText", "accentText", "logoAlt", "logoUrl", "logoWidth", "preheader"];
 
+    // The settings read them, and the documents whatever folder the settings name.
+    private static readonly Lazy<(MailTexts? Texts, ImmutableArray<string> Faults)> s_builtIn = new(() => Read(BuiltIn()));
+
     private static readonly Scope s_mail = new(MailValues.Names, [], IsHtml: false);
     private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -83,11 +86,11 @@ public sealed partial class MailTexts
     /// <summary>As <see cref="Load"/>, but returns every fault, with its file and line.</summary>
     public static (MailTexts? Texts, ImmutableArray<string> Faults) Find(string? folder)
     {
-        var builtIn = BuiltIn();
         if (folder is null)
         {
-            return Read(builtIn);
+            return s_builtIn.Value;
         }
+        var builtIn = BuiltIn();
         var (own, faults) = ReadFolder(folder);
         if (faults.Length > 0)
         {

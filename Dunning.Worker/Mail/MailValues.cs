@@ -30,6 +30,7 @@ internal static class MailValues
         var nothingDue = facts.Amount == 0;
         var currency = facts.Currency is null ? account.Currency : Currency.Find(facts.Currency);
         var act = MailActs.KeyOf(mail.Template, facts.Code) is { } key ? language.Act(key) : null;
+        var accentDark = look.Accent.OnDarkPaper();
         var link = options.BillingLinkFor(account.Id);
         return new Dictionary<string, string?>(StringComparer.Ordinal)
         {
@@ -53,8 +54,8 @@ internal static class MailValues
 
             ["accent"] = look.Accent.ToString(),
             ["accentText"] = look.Accent.TextOn().ToString(),
-            ["accentDark"] = look.Accent.OnDarkPaper().ToString(),
-            ["accentDarkText"] = look.Accent.OnDarkPaper().TextOn().ToString(),
+            ["accentDark"] = accentDark.ToString(),
+            ["accentDarkText"] = accentDark.TextOn().ToString(),
             ["act"] = act,
             ["footer"] = string.Join('\n', look.Footer),
             ["hello"] = language.Hello(OneLine.Of(recipient.Name)),

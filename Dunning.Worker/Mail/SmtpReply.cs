@@ -16,15 +16,12 @@ internal static partial class SmtpReply
         return string.Create(CultureInfo.InvariantCulture, $"{code}{(enhanced.Length > 0 ? " " : "")}{enhanced} at {stage}");
     }
 
-    /// <summary>Whether the answer is a no for good.</summary>
-    public static bool IsPermanent(int code) => code is >= 500 and <= 599;
-
     /// <summary>
     /// Whether the answer to a recipient is a no to them for good. One of security or policy (X.7.X: relaying denied, a login missing) is as a rule about us,
     /// and an operator can mend it.
     /// </summary>
     public static bool IsPermanentForRecipient(int code, string? words) =>
-        IsPermanent(code) && !(words is not null && EnhancedCode().Match(words).Value.StartsWith("5.7.", StringComparison.Ordinal));
+        code is >= 500 and <= 599 && !(words is not null && EnhancedCode().Match(words).Value.StartsWith("5.7.", StringComparison.Ordinal));
 
     // Not a part of an IP address, which has a fourth number.
     [GeneratedRegex(@"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)", RegexOptions.CultureInvariant)]

@@ -199,12 +199,12 @@ internal sealed record DueScanResult(ServerFacts Server, MachineFacts Machine, i
     private static readonly JsonSerializerOptions Options = new() { WriteIndented = true };
 
     /// <summary>Pages in the large book for each in the small one.</summary>
-    public double BuffersRatio => Median(Many.Buffers) / Median(Few.Buffers);
+    public double BuffersRatio => Measures.Median(Many.Buffers) / Measures.Median(Few.Buffers);
 
     /// <summary>The same of a scan's time.</summary>
-    public double TimeRatio => Median(Many.ScanMs) / Median(Few.ScanMs);
+    public double TimeRatio => Measures.Median(Many.ScanMs) / Measures.Median(Few.ScanMs);
 
-    private double ClaimRatio => Median(Many.ClaimMs) / Median(Few.ClaimMs);
+    private double ClaimRatio => Measures.Median(Many.ClaimMs) / Measures.Median(Few.ClaimMs);
 
     /// <summary>For scripts.</summary>
     public string ToJson() => JsonSerializer.Serialize(new
@@ -231,20 +231,14 @@ internal sealed record DueScanResult(ServerFacts Server, MachineFacts Machine, i
     ]);
 
     private string Line(Scans s) => FormattableString.Invariant(
-        $"{FormattableString.Invariant($"{Due:N0} due among {s.Accounts:N0}"),-28}{Median(s.Buffers),10:N0}{Median(s.ScanMs),10:F1}{Median(s.ClaimMs),16:F0}   ")
+        $"{FormattableString.Invariant($"{Due:N0} due among {s.Accounts:N0}"),-28}{Measures.Median(s.Buffers),10:N0}{Measures.Median(s.ScanMs),10:F1}{Measures.Median(s.ClaimMs),16:F0}   ")
         + string.Join("  ", s.ClaimMs.Select(ms => ms.ToString("F0", CultureInfo.InvariantCulture)));
 
     private static object Of(Scans s) => new
     {
-        accounts = s.Accounts, buffers = Median(s.Buffers), scan_ms = Median(s.ScanMs), claim_ms = Median(s.ClaimMs), runs_buffers = s.Buffers,
+        accounts = s.Accounts, buffers = Measures.Median(s.Buffers), scan_ms = Measures.Median(s.ScanMs), claim_ms = Measures.Median(s.ClaimMs), runs_buffers = s.Buffers,
         runs_scan_ms = s.ScanMs, runs_claim_ms = s.ClaimMs,
     };
 
     private static double Rounded(double value) => Math.Round(value, 3, MidpointRounding.AwayFromZero);
-
-    private static double Median(List<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
-    }
 }

@@ -116,7 +116,7 @@ internal sealed record MailsResult(MachineFacts Machine, string Library, int Cou
     public List<double> Bare { get; } = [];
 
     /// <summary>The product's rate for the bare client's.</summary>
-    public double Ratio => Median(Product) / Median(Bare);
+    public double Ratio => Measures.Median(Product) / Measures.Median(Bare);
 
     /// <summary>For scripts.</summary>
     public string ToJson() => JsonSerializer.Serialize(new
@@ -139,11 +139,5 @@ internal sealed record MailsResult(MachineFacts Machine, string Library, int Cou
     ]);
 
     private static string Line(string name, List<double> rates) =>
-        FormattableString.Invariant($"{name,-20}{Median(rates),10:N0}   ") + string.Join("  ", rates.Select(r => r.ToString("N0", CultureInfo.InvariantCulture)));
-
-    private static double Median(List<double> values)
-    {
-        var sorted = values.Order().ToImmutableArray();
-        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
-    }
+        FormattableString.Invariant($"{name,-20}{Measures.Median(rates),10:N0}   ") + string.Join("  ", rates.Select(r => r.ToString("N0", CultureInfo.InvariantCulture)));
 }

@@ -5,6 +5,17 @@ using NodaTime;
 
 namespace Dunning.Commands.Bench;
 
+/// <summary>What several benchmarks tell of their runs.</summary>
+internal static class Measures
+{
+    /// <summary>The middle one, or the mean of the two in the middle; there must be one.</summary>
+    public static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
+    }
+}
+
 /// <summary>Counts durations in buckets five per cent wide, so that it is of one size however many there are.</summary>
 internal sealed class Histogram
 {

@@ -30,19 +30,19 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
     public List<string> Faults { get; } = [];
 
     /// <summary>Renewals a second of the product, gateway without latency: the median.</summary>
-    public double Rate => Median(Product.Select(RateOf));
+    public double Rate => Measures.Median(Product.Select(RateOf));
 
     /// <summary>Share of the floor that the product reaches.</summary>
-    public double? ToFloor => Floor.Count == 0 ? null : Rate / Median(Floor);
+    public double? ToFloor => Floor.Count == 0 ? null : Rate / Measures.Median(Floor);
 
     /// <summary>How many times the naive way, at its best, the product is.</summary>
-    public double? ToNaive => Naive.Count == 0 ? null : Rate / Naive.Values.Max(runs => Median(runs));
+    public double? ToNaive => Naive.Count == 0 ? null : Rate / Naive.Values.Max(runs => Measures.Median(runs));
 
     /// <summary>What the calls under way allow at that latency, or what the product does without any.</summary>
     public double? LatencyCeiling => ProductWithLatency.Count == 0 ? null : Math.Min(plan.Concurrency / plan.GatewayLatency.TotalSeconds, Rate);
 
     /// <summary>Share of that ceiling that the product reaches.</summary>
-    public double? ToLatencyCeiling => LatencyCeiling is { } ceiling ? Median(ProductWithLatency.Select(RateOf)) / ceiling : null;
+    public double? ToLatencyCeiling => LatencyCeiling is { } ceiling ? Measures.Median(ProductWithLatency.Select(RateOf)) / ceiling : null;
 
     /// <summary>Takes what a run has left; it must be what the product's first run left.</summary>
     public void Compare(string who, IReadOnlyDictionary<string, TableState> left)
@@ -79,13 +79,13 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
         gateway_latency_ms = plan.GatewayLatency.TotalMilliseconds,
         product = OfProduct(Product),
         product_with_latency = ProductWithLatency.Count == 0 ? null : OfProduct(ProductWithLatency),
-        floor = Floor.Count == 0 ? null : new { connections, per_second = Round(Median(Floor)), runs = Floor.Select(Round) },
+        floor = Floor.Count == 0 ? null : new { connections, per_second = Round(Measures.Median(Floor)), runs = Floor.Select(Round) },
         naive = Naive.Count == 0 ? null : new
         {
             accounts = Math.Min(plan.NaiveAccounts, plan.Accounts),
-            best = Round(Naive.Values.Max(runs => Median(runs))),
+            best = Round(Naive.Values.Max(runs => Measures.Median(runs))),
             clients = Naive.ToDictionary(
-                n => n.Key.ToString(CultureInfo.InvariantCulture), n => new { per_second = Round(Median(n.Value)), runs = n.Value.Select(Round) }),
+                n => n.Key.ToString(CultureInfo.InvariantCulture), n => new { per_second = Round(Measures.Median(n.Value)), runs = n.Value.Select(Round) }),
         },
         ratios = new
         {
@@ -135,7 +135,7 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
         void Rates(string what, IEnumerable<double> runs)
         {
             var all = runs.ToList();
-            Line($"{what,-32}{Median(all),9:N0}   {string.Join("  ", all.Select(r => r.ToString("N0", CultureInfo.InvariantCulture)))}");
+            Line($"{what,-32}{Measures.Median(all),9:N0}   {string.Join("  ", all.Select(r => r.ToString("N0", CultureInfo.InvariantCulture)))}");
         }
 
         void Ratios(string what, double? ratio, string target)
@@ -151,7 +151,7 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
             if (runs.Count > 0)
             {
                 Line($"");
-                Line($"{what}: {Median(runs.Select(r => (double)r.Commits)):N0} commits; ms at the median and at 99 %: claim {Pair(runs, r => r.ClaimMs)}, answers {Pair(runs, r => r.AnswerMs)}, claimed to answered {Pair(runs, r => r.RenewalMs)}");
+                Line($"{what}: {Measures.Median(runs.Select(r => (double)r.Commits)):N0} commits; ms at the median and at 99 %: claim {Pair(runs, r => r.ClaimMs)}, answers {Pair(runs, r => r.AnswerMs)}, claimed to answered {Pair(runs, r => r.RenewalMs)}");
                 Line($"memory at most: {Mb(runs.Max(r => r.WorkingSet)):F0} MB of the process, {Mb(runs.Max(r => r.Heap)):F0} MB of them the managed heap");
             }
         }
@@ -160,15 +160,9 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
     }
 
     private static string Pair(List<ProductRun> runs, Func<ProductRun, (double P50, double P99)> of) =>
-        FormattableString.Invariant($"{Median(runs.Select(r => of(r).P50)):F0} / {Median(runs.Select(r => of(r).P99)):F0}");
+        FormattableString.Invariant($"{Measures.Median(runs.Select(r => of(r).P50)):F0} / {Measures.Median(runs.Select(r => of(r).P99)):F0}");
 
     private static double Mb(long bytes) => bytes / 1048576.0;
-
-    private static double Median(IEnumerable<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
-    }
 
     private static double Round(double value) => Math.Round(value, 1, MidpointRounding.AwayFromZero);
 
@@ -178,7 +172,7 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
 
     private object OfProduct(List<ProductRun> runs) => new
     {
-        per_second = Round(Median(runs.Select(RateOf))),
+        per_second = Round(Measures.Median(runs.Select(RateOf))),
         runs = runs.Select(r => Round(RateOf(r))),
         commits = runs.Select(r => r.Commits),
         claim_ms = Times(runs, r => r.ClaimMs),
@@ -190,7 +184,7 @@ internal sealed class RenewalsResult(RenewalsPlan plan, ServerFacts server, Mach
 
     private static object Times(List<ProductRun> runs, Func<ProductRun, (double P50, double P99)> of) => new
     {
-        p50 = Round(Median(runs.Select(r => of(r).P50))),
-        p99 = Round(Median(runs.Select(r => of(r).P99))),
+        p50 = Round(Measures.Median(runs.Select(r => of(r).P50))),
+        p99 = Round(Measures.Median(runs.Select(r => of(r).P99))),
     };
 }
