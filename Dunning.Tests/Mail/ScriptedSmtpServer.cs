@@ -23,6 +23,7 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentBag<Task> _work = [];
+    private readonly Task _accepting;
     private readonly Func<string, string?> _script;
     private readonly X509Certificate2? _certificate;
     private readonly bool _tlsAtOnce;
@@ -32,7 +33,7 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
     {
         (_script, _certificate, _tlsAtOnce) = (script ?? (_ => null), certificate, tlsAtOnce);
         _listener.Start();
-        _work.Add(AcceptAsync());
+        _accepting = AcceptAsync();
     }
 
     /// <summary>What a server would have to deliver.</summary>
@@ -47,7 +48,9 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // In this order: whoever accepts on a listener that has stopped is told off.
         await _stopping.CancelAsync();
+        await _accepting;
         _listener.Stop();
         await Task.WhenAll(_work);
         _stopping.Dispose();
@@ -64,7 +67,7 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
                 _work.Add(ServeAsync(client));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException)
+        catch (OperationCanceledException)
         {
             // Stopped.
         }
