@@ -39,7 +39,7 @@ public sealed class SmtpTransportTests
     [InlineData("RCPT", "452 too many", DeliveryVerdict.Deferred, "452")]
     [InlineData("RCPT", "550 5.1.1 <ada@example.com> unknown", DeliveryVerdict.Rejected, "550 5.1.1 at recipient")]
     [InlineData("RCPT", "550 ada@example.com is no user", DeliveryVerdict.Rejected, "550 at recipient")]
-    [InlineData("RCPT", "554 5.7.1 relaying denied", DeliveryVerdict.Deferred, "5.7.1 at recipient")]
+    [InlineData("RCPT", "550 5.7.1 relaying denied", DeliveryVerdict.Deferred, "5.7.1 at recipient")]
     [InlineData("RCPT", "553 5.1.3 bad address", DeliveryVerdict.Rejected, "553 5.1.3")]
     [InlineData("DATA", "451 4.3.0 later", DeliveryVerdict.Deferred, "451 4.3.0")]
     [InlineData(".", "452 4.3.1 full", DeliveryVerdict.Deferred, "452 4.3.1")]
