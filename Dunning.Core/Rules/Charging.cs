@@ -101,6 +101,14 @@ internal static class Charging
         {
             case GatewayOutcome.Unknown or GatewayOutcome.Refused:
                 return null;
+            case GatewayOutcome.NeverMade:
+                if (InvoiceOf(draft, charge) is { } counted)
+                {
+                    // Its next attempt is the next pass's: a gateway that leaves calls half done is not asked in a loop.
+                    draft.Set(counted with { ReconciledAt = draft.Now });
+                }
+                NeverMade(draft, charge);
+                return null;
             case not null:
                 return Known(draft, charge, answer.Outcome, isReconciled: true, goOn: false, run, cursor);
         }
@@ -183,8 +191,19 @@ internal static class Charging
         return last + (age < Duration.FromHours(1) ? Duration.FromMinutes(1) : age < Duration.FromDays(1) ? Duration.FromMinutes(15) : Duration.FromHours(1));
     }
 
+    /// <summary>The attempt was never made, says the gateway or an operator: its invoice is charged anew, as what it was begun as.</summary>
+    public static void NeverMade(Draft draft, Charge charge)
+    {
+        Abandon(draft, charge);
+        if (InvoiceOf(draft, charge) is { } invoice)
+        {
+            draft.Set(invoice with { RechargeDue = true });
+        }
+        Acting.HandInKeptCancel(draft, charge.SubscriptionId);
+    }
+
     /// <summary>The attempt counts as never made.</summary>
-    public static void Abandon(Draft draft, Charge charge)
+    private static void Abandon(Draft draft, Charge charge)
     {
         draft.Set(charge with { State = ChargeState.Abandoned });
         draft.Tell(About(draft, charge, EventTypes.ChargeAbandoned));
@@ -230,8 +249,8 @@ internal static class Charging
     private static string RefundKeyOf(string key) => key + "_refund";
 
     private static ChargeRequest RequestOf(AccountFile file, Charge charge) => new(
-        file.Id, file.GatewayCustomer, charge.Key, charge.Amount, charge.Method, charge.Token,
-        file.Methods.FirstOrDefault(m => m.Ref == charge.Method)?.Authenticated ?? false);
+        file.Id, file.GatewayCustomer, charge.Key, charge.SubscriptionId, charge.PeriodStart, charge.Amount, charge.Method, charge.Token,
+        file.Methods.FirstOrDefault(m => m.Ref == charge.Method)?.Authenticated ?? false, charge.FirstCalledAt);
 
     /// <summary>An outcome that counts now, as what the attempt was begun as.</summary>
     private static Effect? Known(Draft draft, Charge charge, GatewayOutcome outcome, bool isReconciled, bool goOn, PassRun run, Cursor cursor)
@@ -274,7 +293,7 @@ internal static class Charging
     /// <summary>No attempt was made: the next pass tries again, with the same key.</summary>
     private static Effect? Refused(Draft draft, Charge charge, GatewayOutcome.Refused refused, PassRun run, Cursor cursor)
     {
-        draft.Set(charge with { State = ChargeState.Refused, Code = refused.Reason });
+        draft.Set(charge with { State = ChargeState.Refused });
         var invoice = InvoiceOf(draft, charge);
         if (invoice is null)
         {
