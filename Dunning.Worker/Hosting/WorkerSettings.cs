@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Dunning.Gateways.Sandbox;
+using Dunning.Gateways;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
@@ -28,8 +28,8 @@ public sealed record WorkerSettings
     /// <summary>What the mails say.</summary>
     public required MailTexts Texts { get; init; }
 
-    /// <summary>The sandbox gateway.</summary>
-    public required SandboxOptions Sandbox { get; init; }
+    /// <summary>Which gateway charges, and how.</summary>
+    public required PaymentSettings Payments { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -73,13 +73,8 @@ public sealed record WorkerSettings
         var seller = Take(SellerSettings.Read(flat, rules ?? new RuleOptions()));
         var mail = Take(MailOptions.Read(flat));
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
-        var sandbox = Take(SandboxOptions.Read(flat));
+        var payments = Take(PaymentSettings.Read(flat, rules ?? new RuleOptions()));
         var jobs = Take(JobSettings.Read(flat));
-        var gateway = flat.GetValueOrDefault("Payments:Gateway") ?? "sandbox";
-        if (gateway != "sandbox")
-        {
-            faults.Add($"Payments:Gateway is '{gateway}', but must be sandbox: no other gateway is built in yet");
-        }
         var limits = new PassLimits
         {
             BatchSize = Int("Passes:BatchSize", 250, 1, 2000),
@@ -107,7 +102,7 @@ public sealed record WorkerSettings
             Seller = seller!,
             Mail = mail!,
             Texts = texts!,
-            Sandbox = sandbox!,
+            Payments = payments!,
             Jobs = jobs!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),
