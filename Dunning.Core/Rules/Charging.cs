@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -16,17 +15,6 @@ namespace Dunning.Rules;
 internal static class Charging
 {
     private const string AuthenticationRequired = "authentication_required";
-
-    /// <summary>Declines that block the method until it is replaced.</summary>
-    public static readonly FrozenSet<string> HardDeclines = new[]
-    {
-        "lost_card", "stolen_card", "pickup_card", "fraudulent", "merchant_blacklist", "highest_risk_level",
-        "invalid_account", "new_account_information_available", "revocation_of_authorization", "revocation_of_all_authorizations",
-        "stop_payment_order", "card_not_supported", "currency_not_supported", "restricted_card", "transaction_not_allowed",
-        "security_violation", "service_not_allowed", "not_permitted", "do_not_try_again", "pin_try_exceeded",
-        "expired_card", "incorrect_number", "invalid_number", "incorrect_cvc", "invalid_cvc", "invalid_expiry_month",
-        "invalid_expiry_year", "incorrect_zip", "incorrect_address",
-    }.ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>
     /// Begins an attempt of an open invoice. Returns the call to make, or null when the attempt is over already: nothing was due, or there was no
@@ -275,10 +263,11 @@ internal static class Charging
             Acting.HandInKeptCancel(draft, charge.SubscriptionId);
             return null;
         }
-        var code = ((GatewayOutcome.Declined)outcome).Code;
+        var declined = (GatewayOutcome.Declined)outcome;
+        var code = declined.Code;
         draft.Set(charge with { State = ChargeState.Failed, Code = code });
         draft.Tell(About(draft, charge, EventTypes.ChargeFailed) with { Code = code });
-        Block(draft, charge.Method, code);
+        Block(draft, charge.Method, ClassOf(declined));
         // While a cancel is kept nothing more is sent for its subscription.
         if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
             && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
@@ -301,7 +290,7 @@ internal static class Charging
         }
         if (refused.Scope == RefusalScope.Method)
         {
-            Block(draft, charge.Method, "invalid_account");
+            Block(draft, charge.Method, DeclineClass.Hard);
             if (InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
             {
                 return Call(draft, invoice, charge.Kind, next, run, cursor);
@@ -335,10 +324,20 @@ internal static class Charging
         }
     }
 
-    private static void Block(Draft draft, MethodRef method, string code)
+    /// <summary>The issuer's or the network's advice beats what the code says.</summary>
+    private static DeclineClass ClassOf(GatewayOutcome.Declined declined) => declined.Advice switch
     {
-        var state = HardDeclines.Contains(code) ? MethodState.Blocked
-            : code == AuthenticationRequired ? MethodState.Waiting : MethodState.Ok;
+        DeclineAdvice.Never => DeclineClass.Hard,
+        DeclineAdvice.NewData => DeclineClass.NewData,
+        // However often it is tried: it fails until the customer authenticates.
+        DeclineAdvice.TryLater when declined.Code != AuthenticationRequired => DeclineClass.SoftDelayed,
+        DeclineAdvice.TryLater or DeclineAdvice.None => Declines.Of(declined.Code).Class,
+    };
+
+    private static void Block(Draft draft, MethodRef method, DeclineClass @class)
+    {
+        var state = Declines.Blocks(@class) ? MethodState.Blocked
+            : @class == DeclineClass.Authentication ? MethodState.Waiting : MethodState.Ok;
         // Blocked stays blocked: only a new method helps, whatever a late answer says.
         if (state != MethodState.Ok
             && draft.File.Methods.FirstOrDefault(m => m.Ref == method && !m.IsRetired) is { State: not MethodState.Blocked } charged)

@@ -17,7 +17,7 @@ internal sealed class OpenApi(JsonElement root)
         var parts = request.Path.Split('/');
         var path = root.GetProperty("paths").EnumerateObject().Where(p => Fits(p.Name.Split('/'), parts)).OrderBy(p => p.Name.Count(c => c == '{')).First();
         var operation = path.Value.GetProperty(request.Method.ToLowerInvariant());
-        var named = operation.GetProperty("parameters").EnumerateArray().Where(p => p.GetProperty("in").GetString() == "query")
+        var named = ListOf(operation, "parameters").Where(p => p.GetProperty("in").GetString() == "query")
             .ToDictionary(p => p.GetProperty("name").GetString()!, StringComparer.Ordinal);
         foreach (var (key, value) in request.Query)
         {
@@ -30,13 +30,14 @@ internal sealed class OpenApi(JsonElement root)
         if (request.Method == "POST")
         {
             var body = operation.GetProperty("requestBody").GetProperty("content").GetProperty("application/x-www-form-urlencoded").GetProperty("schema");
+            Assert.All(request.Form, f => Assert.NotEqual("", f.Value));
             foreach (var (key, value) in request.Form)
             {
                 var name = key.Split('[')[0];
                 Assert.True(body.GetProperty("properties").TryGetProperty(name, out var schema), $"{path.Name} has no field {name}");
                 Check(schema, key, key[name.Length..], value);
             }
-            foreach (var required in body.TryGetProperty("required", out var names) ? names.EnumerateArray() : default)
+            foreach (var required in ListOf(body, "required"))
             {
                 Assert.Contains(request.Form, f => f.Key == required.GetString());
             }
@@ -44,6 +45,8 @@ internal sealed class OpenApi(JsonElement root)
         return string.Join(' ', new[] { request.Method, path.Name, string.Join(',', request.Query.Keys.Select(k => k.Split('[')[0]).Order(StringComparer.Ordinal)) }
             .Where(p => p.Length > 0));
     }
+
+    private static IEnumerable<JsonElement> ListOf(JsonElement element, string name) => element.TryGetProperty(name, out var list) ? list.EnumerateArray() : [];
 
     private void Check(JsonElement schema, string key, string rest, string value) => Assert.True(Allows(schema, rest, value), $"{key}={value} is not what {schema} allows");
 

@@ -55,11 +55,12 @@ public sealed class StandIn : IAsyncDisposable
     private readonly ConcurrentQueue<Func<Task>> _late = new();
     private readonly CancellationTokenSource _end = new();
     private int _ids;
+    private int _isDisposed;
 
-    private StandIn(WebApplication app, Func<Instant> clock) => (_app, _clock) = (app, clock);
+    private StandIn(WebApplication app, Uri url, Func<Instant> clock) => (_app, Url, _clock) = (app, url, clock);
 
     /// <summary>Where it listens.</summary>
-    public Uri Url => new(_app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single());
+    public Uri Url { get; }
 
     /// <summary>Every request, in the order of coming.</summary>
     public ConcurrentQueue<SeenRequest> Requests { get; } = new();
@@ -91,10 +92,11 @@ public sealed class StandIn : IAsyncDisposable
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
-        var standIn = new StandIn(app, clock);
-        app.Run(standIn.AnswerAsync);
+        StandIn? standIn = null;
+        app.Run(http => standIn!.AnswerAsync(http));
         await app.StartAsync();
-        return standIn;
+        var address = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        return standIn = new StandIn(app, new Uri(address), clock);
     }
 
     /// <summary>The next requests of that subject meet these faults, one each.</summary>
@@ -120,6 +122,10 @@ public sealed class StandIn : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
         await _end.CancelAsync();
         await _app.DisposeAsync();
         _end.Dispose();
@@ -146,7 +152,8 @@ public sealed class StandIn : IAsyncDisposable
             _ => "detach",
         };
         var fault = Faults.TryGetValue(subject, out var faults) && faults.TryDequeue(out var next) ? next : (WireFault?)null;
-        await AnswerAsync(http, fault, isHalf => Execute(request.Method, request.Path, query, form, key, isHalf));
+        var (method, path) = (request.Method, request.Path.Value!); // a late request outlives its connection
+        await AnswerAsync(http, fault, isHalf => Execute(method, path, query, form, key, isHalf));
     }
 
     private async Task AnswerAsync(HttpContext http, WireFault? fault, Func<bool, Reply> execute)
