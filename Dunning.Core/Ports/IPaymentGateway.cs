@@ -60,6 +60,9 @@ public abstract record GatewayOutcome
         public DeclineAdvice Advice { get; init; }
     }
 
+    /// <summary>The gateway has it, and can't tell for days whether the money comes (bank debits). A look-up tells then.</summary>
+    public sealed record Pending : GatewayOutcome;
+
     /// <summary>No answer, or a 5xx: it may have been taken.</summary>
     public sealed record Unknown : GatewayOutcome;
 

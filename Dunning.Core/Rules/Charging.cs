@@ -62,6 +62,9 @@ internal static class Charging
                 draft.Set(charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now });
                 draft.Tell(About(draft, charge, EventTypes.ChargeUnknown));
                 return null;
+            case GatewayOutcome.Pending:
+                Pending(draft, charge);
+                return null;
             case GatewayOutcome.Refused when answer.IsResend:
                 // No answer about the first call: it stays unknown.
                 draft.Set(charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now });
@@ -89,6 +92,9 @@ internal static class Charging
         {
             case GatewayOutcome.Unknown or GatewayOutcome.Refused:
                 return null;
+            case GatewayOutcome.Pending:
+                Pending(draft, charge);
+                return null;
             case GatewayOutcome.NeverMade:
                 if (InvoiceOf(draft, charge) is { } counted)
                 {
@@ -100,9 +106,9 @@ internal static class Charging
             case not null:
                 return Known(draft, charge, answer.Outcome, isReconciled: true, goOn: false, run, cursor);
         }
-        if (!isOwnLease)
+        if (!isOwnLease || charge.State == ChargeState.Pending)
         {
-            // Another server has taken the account over since: not found is news of then, not of now.
+            // Another server has taken the account over since: not found is news of then, not of now. Nor does it undo what the gateway has told.
             return null;
         }
         var invoice = InvoiceOf(draft, charge);
@@ -155,10 +161,10 @@ internal static class Charging
                 // Its caller died, or gave up without a word: from now on it is unknown.
                 draft.Tell(About(draft, charge, EventTypes.ChargeUnknown));
             }
-            var unknown = charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now };
-            draft.Set(unknown);
+            var asked = charge with { State = charge.State == ChargeState.Pending ? ChargeState.Pending : ChargeState.Unknown, LookedUpAt = draft.Now };
+            draft.Set(asked);
             return new Effect.LookUp(draft.File.Id, run,
-                new Cursor(PassKind.Reconcile, charge.PeriodStart, charge.SubscriptionId), 0, RequestOf(draft.File, unknown));
+                new Cursor(PassKind.Reconcile, charge.PeriodStart, charge.SubscriptionId), 0, RequestOf(draft.File, asked));
         }
         return null;
     }
@@ -277,6 +283,16 @@ internal static class Charging
         Stepping.Failed(draft, invoice, charge.Kind, code, charge.Method);
         Acting.HandInKeptCancel(draft, charge.SubscriptionId);
         return null;
+    }
+
+    /// <summary>Its outcome comes later: told once.</summary>
+    private static void Pending(Draft draft, Charge charge)
+    {
+        if (charge.State != ChargeState.Pending)
+        {
+            draft.Set(charge with { State = ChargeState.Pending, LookedUpAt = draft.Now });
+            draft.Tell(About(draft, charge, EventTypes.ChargePending));
+        }
     }
 
     /// <summary>No attempt was made: the next pass tries again, with the same key.</summary>

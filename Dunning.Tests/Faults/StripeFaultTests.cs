@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Dapper;
 using Dunning.Events;
 using Dunning.Gateways.Stripe;
@@ -6,6 +5,7 @@ using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Passes;
+using Dunning.Ports;
 using Dunning.Postgres;
 using Dunning.Tests.Gateways.StripeStandIn;
 using Dunning.Tests.Postgres;
@@ -134,6 +134,40 @@ public sealed class StripeFaultTests : IAsyncLifetime
         Assert.Equal("", await FaultsAsync(restored));
     }
 
+    [Fact]
+    public async Task A_bank_debit_waits_for_its_outcome_and_is_neither_sent_again_nor_given_up()
+    {
+        var (source, rules) = await SettleAsync(3, "pm_sepa");
+        _stripe.Break(CustomerOf(2), WireFault.CutAfter);
+        var events = new List<BookEvent>();
+        // Three days, far beyond the hours after which an unknown charge is stuck; one customer gives a new card meanwhile.
+        for (var hour = 0; hour < 72; hour++, _now += Duration.FromHours(1))
+        {
+            await PassAsync(source, rules, events);
+            if (hour == 30)
+            {
+                await ActAsync(source, rules, new AccountAction(_now, AccountOf(1), ActionNames.UpdatePaymentMethod) { Token = "pm_card_visa", Expires = new YearMonth(2030, 1) });
+            }
+        }
+        Assert.Equal(3, _stripe.Requests.Count(r => r.Method == "POST"));
+        Assert.Equal(3, events.Count(e => e.Type == EventTypes.ChargePending));
+        Assert.Equal(AccountOf(2), Assert.Single(events, e => e.Type == EventTypes.ChargeUnknown).Account);
+        Assert.DoesNotContain(events, e => e.Type is EventTypes.ChargeStuck or EventTypes.ChargeAbandoned or EventTypes.DunningOpened or EventTypes.ChargeFailed);
+        Assert.InRange(_stripe.Requests.Count(r => r.Method == "GET"), 3 * 70, 3 * 75);
+
+        _stripe.Settle(CustomerOf(0), null);
+        _stripe.Settle(CustomerOf(1), new TestDecline("payment_intent_payment_attempt_failed", "insufficient_funds"));
+        _stripe.Settle(CustomerOf(2), new TestDecline("payment_intent_payment_attempt_failed", "insufficient_funds"));
+        for (var pass = 0; pass < 3; pass++, _now += Duration.FromHours(1))
+        {
+            await PassAsync(source, rules, events);
+        }
+        // It failed as the first attempt that it was; where there is a new card, that one pays.
+        Assert.Equal([AccountOf(0), AccountOf(1)], events.Where(e => e.Type == EventTypes.InvoicePaid).Select(e => e.Account).Order(StringComparer.Ordinal));
+        Assert.Equal([AccountOf(1), AccountOf(2)], events.Where(e => e.Type == EventTypes.DunningOpened).Select(e => e.Account).Order(StringComparer.Ordinal));
+        Assert.Equal("", await FaultsAsync(source));
+    }
+
     private async Task<(NpgsqlDataSource Source, Rulebook Rules)> SettleAsync(int count, params string[] tokens)
     {
         var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
@@ -146,10 +180,8 @@ public sealed class StripeFaultTests : IAsyncLifetime
 
     private static string CustomerOf(int number) => $"cus_{number:D5}";
 
-    /// <summary>A pass a minute until nothing is open; never for long.</summary>
-    private async Task<ImmutableArray<BookEvent>> RunToRestAsync(NpgsqlDataSource source, Rulebook rules, int afterPass = 0, Func<Task>? then = null)
+    private async Task PassAsync(NpgsqlDataSource source, Rulebook rules, List<BookEvent> events)
     {
-        var events = ImmutableArray.CreateBuilder<BookEvent>();
         var runner = new PassRunner(
             new PostgresBook(source, Options.Fingerprint, Rig.Seller), () => rules, _gateway, new SinkMailer(), () => _now, new PassLimits())
         {
@@ -161,10 +193,23 @@ public sealed class StripeFaultTests : IAsyncLifetime
                 }
             },
         };
+        Assert.Empty((await runner.RunAsync(PassKind.All, default)).Faults);
+    }
+
+    private async Task ActAsync(NpgsqlDataSource source, Rulebook rules, AccountAction action)
+    {
+        var result = await new PostgresBook(source, Options.Fingerprint, Rig.Seller).AnswerAsync(
+            [new AnswerFor(action.Account, null, file => Pass.Act(file, action, _now, rules))], default);
+        Assert.Empty(result.Faults);
+    }
+
+    /// <summary>A pass every two minutes until nothing is open; never for long.</summary>
+    private async Task<List<BookEvent>> RunToRestAsync(NpgsqlDataSource source, Rulebook rules, int afterPass = 0, Func<Task>? then = null)
+    {
+        var events = new List<BookEvent>();
         for (var pass = 1; ; pass++)
         {
-            var report = await runner.RunAsync(PassKind.All, default);
-            Assert.Empty(report.Faults);
+            await PassAsync(source, rules, events);
             if (pass == afterPass)
             {
                 await then!();
@@ -172,12 +217,12 @@ public sealed class StripeFaultTests : IAsyncLifetime
             await using var connection = await source.OpenConnectionAsync();
             if (pass > afterPass && !await connection.ExecuteScalarAsync<bool>(
                 """
-                select exists (select from dunning.charge where state in ('in_flight', 'unknown') or refund_due)
+                select exists (select from dunning.charge where state in ('in_flight', 'unknown', 'pending') or refund_due)
                     or exists (select from dunning.receivable r join dunning.invoice i using (subscription_id, period_start)
                         where r.state = 'open' and r.case_opened_at is null)
                 """))
             {
-                return events.ToImmutable();
+                return events;
             }
             Assert.True(pass < 30, "it does not come to rest");
             _now += Duration.FromMinutes(2);

@@ -167,6 +167,16 @@ public sealed class StripeGatewayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Charge_OfABankAccount_IsPendingUntilItSettles()
+    {
+        var request = Request("k1") with { Token = "pm_sepa" };
+        Assert.IsType<GatewayOutcome.Pending>(await _gateway.ChargeAsync(request, default));
+        Assert.IsType<GatewayOutcome.Pending>(await _gateway.LookUpAsync(request, default));
+        _stripe.Settle("cus_a", null);
+        Assert.IsType<GatewayOutcome.Succeeded>(await _gateway.LookUpAsync(request, default));
+    }
+
+    [Fact]
     public async Task LookUp_AnIntentThatWasNeverConfirmed_IsClosedAndWasNeverMade()
     {
         _stripe.Break("cus_a", WireFault.HalfDone);

@@ -28,6 +28,7 @@ public sealed record ComparableEvent(Instant At, string Account, string Text)
         [EventTypes.InvoiceWrittenOff] = Invoice,
         [EventTypes.ChargeSucceeded] = Charge,
         [EventTypes.ChargeUnknown] = Charge,
+        [EventTypes.ChargePending] = Charge,
         [EventTypes.ChargeAbandoned] = Charge,
         [EventTypes.ChargeStuck] = Charge,
         [EventTypes.ChargeDuplicate] = Charge,

@@ -23,6 +23,7 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.ChargeAbandoned => $"charge of {Charge(e)} given up: it counts as never made",
         EventTypes.ChargeDuplicate => $"charge of {Charge(e)} took money for what is settled already: it will be refunded",
         EventTypes.ChargeFailed => $"{words.Amount(e.Amount)} declined{On(e.Method)} ({Declined(e.Code)})",
+        EventTypes.ChargePending => $"charge of {Charge(e)} taken up: whether the money comes is known in some days",
         EventTypes.ChargeSkipped => $"nothing could be charged ({Skipped(e.Reason)})",
         EventTypes.ChargeStuck => $"charge of {Charge(e)} is stuck: its outcome can't be learned, an operator must look at it",
         EventTypes.ChargeSucceeded => $"{words.Amount(e.Amount)} charged{On(e.Method)}",

@@ -108,6 +108,17 @@ public sealed class StandIn : IAsyncDisposable
         }
     }
 
+    /// <summary>What became of a customer's bank debit: settled, or failed.</summary>
+    public void Settle(string customer, TestDecline? decline)
+    {
+        lock (_lock)
+        {
+            var intent = _intents.Single(i => i.Customer == customer && i.Status == "processing");
+            intent.Decline = decline;
+            intent.Status = decline is null ? "succeeded" : "requires_payment_method";
+        }
+    }
+
     /// <summary>Executes the requests that were held up on their way.</summary>
     public async Task<int> DeliverLateAsync()
     {

@@ -132,7 +132,9 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
     private static GatewayOutcome? OutcomeOf(StripeIntent intent) => intent switch
     {
         { Status: "succeeded" } => new GatewayOutcome.Succeeded(),
-        { Status: "processing" or "requires_capture" } => Unknown,
+        { Status: "processing" } => new GatewayOutcome.Pending(),
+        // Nobody asked for it: we confirm for good.
+        { Status: "requires_capture" } => Unknown,
         { Status: "requires_payment_method" or "canceled", LastPaymentError: { } error } => StripeDeclines.Of(error),
         { Status: "canceled" } => new GatewayOutcome.NeverMade(),
         _ => null,
