@@ -90,7 +90,8 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         foreach (var c in File.Contacts)
         {
             Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
-                + (c.GetsMail ? "" : paint.Dim("  gets no billing mail")));
+                + (!c.GetsMail ? paint.Dim("  gets no billing mail")
+                    : c.Frequency == MailFrequency.AtOnce ? "" : $"  {AccountWords.Plain(Texts.Frequency[c.Frequency])} digest of what is not urgent"));
         }
         None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
     }
@@ -192,7 +193,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
 
     private void UnderWay()
     {
-        var mails = page.Sheet.Mails.Where(m => m.State is "pending" or "dead").ToList();
+        var mails = page.Sheet.Mails.Where(m => m.State is "pending" or "held" or "dead").ToList();
         // A purge takes no notices down: there is nobody left to see them.
         var notices = page.Sheet.Notices.Where(n => n.ClearedAt is null && File.PurgedAt is null).ToList();
         if (!File.Charges.IsEmpty)
@@ -215,6 +216,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             {
                 Line($"  '{AccountWords.Plain(m.Template)}' to {m.Email}, decided {Words.Time(InstantOf(m.DecidedAt))}: "
                     + (m.State == "dead" ? paint.Red("dead: refused for good")
+                        : m.State == "held" ? "held for the next digest"
                         : string.Create(CultureInfo.InvariantCulture, $"pending after {m.Tries} tries")
                             + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "")));
             }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Dunning.Model;
+using Dunning.Time;
 using NodaTime.Text;
 
 namespace Dunning.Mail;
@@ -28,7 +29,8 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
             return null;
         }
         var language = texts.LanguageFor(recipient.Locale);
-        var rendered = texts.Render(mail.Template, language, MailValues.Of(account, mail, recipient, language, options, _planNames));
+        var rendered = texts.Render(mail.Template, language, ValuesOf(mail),
+            [.. mail.Parts.Select(p => new MailItem(p.Template, language.Date(LocalClock.LocalDateOf(p.DecidedAt, ZoneData.Current[account.TimeZone])), ValuesOf(p)))]);
         return new OutgoingMessage
         {
             Key = BeginsThread(mail) ? ThreadOf(account, mail, recipient)! : KeyOf(account, mail, recipient),
@@ -42,6 +44,8 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
             Language = language.Code,
             Date = mail.DecidedAt,
         };
+
+        Dictionary<string, string?> ValuesOf(Model.Mail one) => MailValues.Of(account, one, recipient, language, options, _planNames);
     }
 
     // A case's first mail: the others of that invoice are shown below it.

@@ -52,9 +52,9 @@ internal sealed record AccountRow(
     };
 }
 
-internal sealed record ContactRow(string AccountId, int Number, string? Email, string Name, string Role, string? Locale, bool Removed)
+internal sealed record ContactRow(string AccountId, int Number, string? Email, string Name, string Role, string? Locale, string Frequency, bool Removed)
 {
-    public Contact ToContact() => new(Number, Email ?? Erased.Text, Name, Texts.Role[Role], Locale, Removed);
+    public Contact ToContact() => new(Number, Email ?? Erased.Text, Name, Texts.Role[Role], Locale, Removed) { Frequency = Texts.Frequency[Frequency] };
 }
 
 internal sealed record MethodRow(

@@ -151,13 +151,15 @@ internal static class Save
         .Text("name", r => r.Thing.Name)
         .Text("role", r => Texts.Role[r.Thing.Role])
         .Text("locale", r => r.Thing.Locale)
+        .Text("frequency", r => Texts.Frequency[r.Thing.Frequency])
         .Flag("removed", r => r.Thing.Removed)
         .Statement(
             """
-            insert into dunning.contact (account_id, number, email, name, role, locale, removed)
-            select account_id, number, email, name, role, locale, removed from {rows}
+            insert into dunning.contact (account_id, number, email, name, role, locale, frequency, removed)
+            select account_id, number, email, name, role, locale, frequency, removed from {rows}
             on conflict (account_id, number) do update set
-                email = excluded.email, name = excluded.name, role = excluded.role, locale = excluded.locale, removed = excluded.removed
+                email = excluded.email, name = excluded.name, role = excluded.role, locale = excluded.locale, frequency = excluded.frequency,
+                removed = excluded.removed
             """);
 
     private static NpgsqlBatchCommand? MethodsChanged(List<Of<PaymentMethod>> rows) => rows.Count == 0 ? null : Methods(rows).Statement(
