@@ -23,9 +23,8 @@ internal static class Digesting
     /// <summary>When something that is held is next dealt with; null: nothing is held.</summary>
     public static Instant? NextAt(Draft draft) => HeldIn(draft).Select(h => (Instant?)h.At).Min();
 
-    /// <summary>When each contact for whom something is held gets its next digest.</summary>
-    public static IEnumerable<Instant> Ahead(Draft draft) =>
-        HeldIn(draft).Where(h => h.Contact is not null).GroupBy(h => h.Contact!.Number, (_, held) => held.Min(h => h.At));
+    /// <summary>The same for each contact.</summary>
+    public static IEnumerable<Instant> Ahead(Draft draft) => HeldIn(draft).GroupBy(h => h.Recipient.Contact, (_, held) => held.Min(h => h.At));
 
     /// <summary>Makes what has been held long enough a digest for each contact, and drops what is held for those who get no mail any more.</summary>
     public static void Collect(Draft draft)

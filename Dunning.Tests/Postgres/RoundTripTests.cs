@@ -58,12 +58,16 @@ public sealed class RoundTripTests
             LegalHold = false,
             PurgeOn = new LocalDate(2026, 7, 1),
             PurgeWarningsLeft = [],
-            Contacts = [f.Contacts[0] with { Name = "Other", Locale = null }, .. f.Contacts[1..]],
+            Contacts = [f.Contacts[0] with { Name = "Other", Locale = null, Frequency = MailFrequency.Daily }, .. f.Contacts[1..]],
             Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok }],
             Subscriptions = [f.Subscriptions[0] with { RenewsOn = new LocalDate(2026, 9, 1), CancelKept = false, PendingPlan = null }],
             Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
             Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later }],
-            Mails = [f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later }] }],
+            Mails =
+            [
+                f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later }] },
+                f.Mails[1] with { Recipients = [f.Mails[1].Recipients[0] with { State = DeliveryState.Digested, SettledAt = later }, f.Mails[1].Recipients[1]] },
+            ],
         }))], default);
 
         Assert.Empty(saved.Faults);
@@ -140,11 +144,11 @@ public sealed class RoundTripTests
             PurgeWarningsLeft = [new LocalDate(2026, 5, 1), new LocalDate(2026, 5, 8)],
             Closed = true,
             PurgedAt = later,
-            MailCount = 1,
+            MailCount = 2,
             ContactCount = 3,
             LeaseUntil = later,
             LeaseVersion = 1,
-            Contacts = [f.Contacts[0] with { Locale = "de", Role = ContactRole.Admin }, .. f.Contacts[1..], new Contact(3, "third@x.example", "É", ContactRole.Owner, "en")],
+            Contacts = [f.Contacts[0] with { Locale = "de", Role = ContactRole.Admin }, .. f.Contacts[1..], new Contact(3, "third@x.example", "É", ContactRole.Owner, "en") { Frequency = MailFrequency.Weekly }],
             Methods =
             [
                 f.Methods[0] with { State = MethodState.Blocked, Authenticated = true, ExpiryReminderSent = true },
@@ -181,11 +185,25 @@ public sealed class RoundTripTests
                         Amount = 3, Currency = "EUR", Owed = 7, ByCredit = true, Code = "c", Step = 1, NextAttemptOn = new LocalDate(2026, 1, 3), SuspendsOn = new LocalDate(2026, 1, 4),
                         PurgeOn = new LocalDate(2026, 1, 5), Date = new LocalDate(2026, 1, 6), Until = later, CardBrand = "visa", CardLast4 = "4242",
                         CardExpires = new YearMonth(2027, 2),
+                        Items = [new DigestItem(MailTemplates.Receipt, later, new MailFacts { Subscription = "t", Amount = 4 }), new DigestItem(MailTemplates.PlanChanged, Rig.Now, new MailFacts())],
                     },
                     Recipients =
                     [
                         new Recipient { Contact = 1, Email = "a@x.example", Name = "A", Locale = "fr", State = DeliveryState.Accepted, Tries = 1, SettledAt = later },
                         new Recipient { Contact = 2, Email = "b@x.example", Name = "B", Locale = "en", Tries = 3, NextTryAt = later },
+                    ],
+                },
+                // In the file though nobody is pending.
+                new Mail
+                {
+                    Number = 2,
+                    Template = MailTemplates.Receipt,
+                    DecidedAt = later,
+                    Facts = new MailFacts(),
+                    Recipients =
+                    [
+                        new Recipient { Contact = 1, Email = "a@x.example", Name = "A", Locale = "fr", State = DeliveryState.Held },
+                        new Recipient { Contact = 2, Email = "b@x.example", Name = "B", Locale = "en", State = DeliveryState.Held },
                     ],
                 },
             ],

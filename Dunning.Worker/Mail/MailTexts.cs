@@ -279,7 +279,7 @@ public sealed partial class MailTexts
     // Faults where a file is not what we can check and then compile.
     private static void Check(string path, string text, Scope scope, bool isMail, List<string> faults)
     {
-        foreach (var (name, at) in TagsOf(text).Where(t => !(t.Name is "else" or "/if") && !(isMail && t.Name is "> " + Details or "> " + Items)))
+        foreach (var (name, at) in TagsOf(text).Where(t => !(t.Name is "else" or "/if") && !(isMail && IsPart(t.Name))))
         {
             if (!scope.Names.Contains(NameIn(name), StringComparer.Ordinal) && !scope.Lists.Any(l => name == Each + l) && !(name == "/each" && scope.Lists.Length > 0))
             {
@@ -308,6 +308,8 @@ public sealed partial class MailTexts
         {
             Fault(text.Length - body.Length + inBody, Unbalanced);
         }
+
+        bool IsPart(string name) => name == "> " + Details || (name == "> " + Items && Path.GetFileName(path) == MailTemplates.Digest + ".txt");
 
         void Fault(int at, string fault) =>
             faults.Add(string.Create(CultureInfo.InvariantCulture, $"{path}:{text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {fault}"));
