@@ -13,7 +13,10 @@ namespace Dunning.Rules;
 /// </summary>
 internal static class Digesting
 {
-    /// <summary>Mails in one digest; what is beyond comes in another at the same time. Each may bring two documents of some 45 kB, and no mailbox takes more than 10 MB for sure.</summary>
+    /// <summary>
+    /// Mails in one digest; what is beyond comes in another at the same time. Each may bring two documents of some 45 kB, and more than 10 MB no mailbox
+    /// takes for sure.
+    /// </summary>
     public const int MaxItems = 25;
 
     /// <summary>Whether a mail waits for the contact's next digest.</summary>

@@ -1,4 +1,5 @@
 using Dunning.Model;
+using Dunning.Passes;
 using Dunning.Rules;
 using Dunning.Time;
 using NodaTime;
@@ -30,6 +31,25 @@ public sealed class DigestTests
             (After(MailFrequency.Daily), After(MailFrequency.Weekly)));
 
         Instant After(MailFrequency frequency) => Digesting.After(At(decidedAt), frequency, date => LocalClock.DueAt(date, time, there), there);
+    }
+
+    // Would miss: a digest that still leaves at the old ChargeAt, or of which `show` says something else than the service does.
+    [Theory]
+    [InlineData("09:00", MailFrequency.Daily, "2026-03-04T08:00:00Z")]
+    [InlineData("07:00", MailFrequency.Daily, "2026-03-04T06:00:00Z")]
+    [InlineData("07:00", MailFrequency.Weekly, "2026-03-09T06:00:00Z")]
+    [InlineData("07:00", MailFrequency.AtOnce, "2026-03-03T12:00:00Z")]
+    public void When_it_is_due_follows_the_settings_and_the_contact_as_they_are_and_the_forecast_agrees(string chargeAt, MailFrequency frequency, string at)
+    {
+        var decidedAt = At("2026-03-03T12:00:00Z");
+        var rules = Samples.Rules(("Dunning:ChargeAt", "09:00"));
+        var account = Samples.Account("a", decidedAt) with { Contacts = [new Contact(1, "owner@a.example", "", ContactRole.Owner, null) { Frequency = MailFrequency.Weekly }] };
+        var held = Pass.Act(account, new AccountAction(decidedAt, "a", ActionNames.Credit) { Amount = 5 }, decidedAt, rules);
+        Assert.Equal(At("2026-03-09T08:00:00Z"), held.Due[PassKind.All]);
+
+        var file = held.After with { Contacts = [held.After.Contacts[0] with { Frequency = frequency }] };
+        var (now, others) = (At("2026-03-03T15:00:00Z"), Samples.Rules(("Dunning:ChargeAt", chargeAt)));
+        Assert.Equal((At(at), At(at)), (Pass.DueOf(file, now, others)[PassKind.Mail]!.Value, Assert.Single(Forecast.Of(file, now, others)).At!.Value));
     }
 
     private static Instant At(string text) => InstantPattern.General.Parse(text).Value;

@@ -91,7 +91,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         {
             Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
                 + (!c.GetsMail ? paint.Dim("  gets no billing mail")
-                    : c.Frequency == MailFrequency.AtOnce ? "" : $"  {AccountWords.Plain(Texts.Frequency[c.Frequency])} digest of what is not urgent"));
+                    : c.Frequency == MailFrequency.AtOnce ? "" : $"  {Texts.Frequency[c.Frequency]} digest of what is not urgent"));
         }
         None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
     }

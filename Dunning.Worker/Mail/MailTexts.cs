@@ -288,7 +288,7 @@ public sealed partial class MailTexts
         }
         if (isMail && LoosePartial().Match(text) is { Success: true } loose)
         {
-            Fault(loose.Index, $"has {{{{> {loose.Groups[1].Value}}}}} beside other words: it is a paragraph of its own");
+            Fault(loose.Index, $"has {{{{> {loose.Groups["part"].Value}}}}} beside other words: it is a paragraph of its own");
         }
         // In a page braces are CSS's.
         if (!scope.IsHtml && PlainTag().Replace(text, m => new string('.', m.Length)).AsSpan().IndexOfAny('{', '}') is var brace and >= 0)
@@ -359,7 +359,7 @@ public sealed partial class MailTexts
     [GeneratedRegex(@"\{\{[^{}\n]*\}\}|[&<>]", RegexOptions.CultureInvariant)]
     private static partial Regex TagOrMark();
 
-    [GeneratedRegex(@"(?<!\n\n)\{\{> (details|items)\}\}|\{\{> (details|items)\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?<!\n\n)\{\{> (?<part>details|items)\}\}|\{\{> (?<part>details|items)\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
     private static partial Regex LoosePartial();
 
     [GeneratedRegex(@"\n\s*\n", RegexOptions.CultureInvariant)]
