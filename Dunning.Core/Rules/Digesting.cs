@@ -46,7 +46,7 @@ internal static class Digesting
             foreach (var some in items.Chunk(MaxItems))
             {
                 var facts = new MailFacts { Items = [.. some.Select(h => new DigestItem(h.Mail.Template, h.Mail.DecidedAt, h.Mail.Facts))] };
-                Mailing.Add(draft, MailTemplates.Digest, facts, [Mailing.To(draft.File, items.Key)]);
+                Mailing.Add(draft, MailTemplates.Digest, facts, [Mailing.RecipientOf(draft.File, items.Key)]);
             }
         }
 

@@ -23,17 +23,13 @@ internal static class Mailing
     {
         var recipients = draft.File.Contacts.Where(c => c.GetsMail)
             .OrderBy(c => c.Email, StringComparer.Ordinal)
-            .Select(c => To(draft.File, c) with { State = Digesting.Holds(template, c) ? DeliveryState.Held : DeliveryState.Pending })
+            .Select(c => RecipientOf(draft.File, c) with { State = Digesting.Holds(template, c) ? DeliveryState.Held : DeliveryState.Pending })
             .ToImmutableArray();
         if (!recipients.IsEmpty)
         {
             Add(draft, template, facts, recipients);
         }
     }
-
-    /// <summary>A contact as the recipient of a mail that is decided now.</summary>
-    public static Recipient To(AccountFile file, Contact contact) =>
-        new() { Contact = contact.Number, Email = contact.Email, Name = contact.Name, Locale = contact.Locale ?? file.Locale };
 
     /// <summary>Adds a mail with the next number.</summary>
     public static void Add(Draft draft, string template, MailFacts facts, ImmutableArray<Recipient> recipients)
@@ -52,6 +48,10 @@ internal static class Mailing
             }),
         };
     }
+
+    /// <summary>A contact as the recipient of a mail that is decided now.</summary>
+    public static Recipient RecipientOf(AccountFile file, Contact c) =>
+        new() { Contact = c.Number, Email = c.Email, Name = c.Name, Locale = c.Locale ?? file.Locale };
 
     /// <summary>What a mail about the account's debt tells: how much is unpaid, and what stands in the way of charging it. Nothing without a debt.</summary>
     public static MailFacts DebtOf(AccountFile file)
@@ -101,7 +101,7 @@ internal static class Mailing
                 continue;
             }
             var byContact = results.ToDictionary(r => r.Contact);
-            var accepted = ImmutableArray.CreateBuilder<Recipient>();
+            var (accepted, bounced) = (ImmutableArray.CreateBuilder<Recipient>(), new List<(int Contact, string Reason)>());
             mail = mail with
             {
                 Recipients = [.. mail.Recipients.Select(r =>
@@ -110,10 +110,14 @@ internal static class Mailing
                     {
                         return r;
                     }
-                    r = After(r, result.Verdict, draft.Now);
+                    r = After(r, result, draft.Now);
                     if (r.State == DeliveryState.Accepted)
                     {
                         accepted.Add(r);
+                    }
+                    if (result.Verdict == DeliveryVerdict.Bounced)
+                    {
+                        bounced.Add((r.Contact, result.Detail ?? "refused"));
                     }
                     return r;
                 })],
@@ -124,22 +128,66 @@ internal static class Mailing
                 draft.Tell(draft.New(EventTypes.EmailSent) with { Template = mail.Template, To = accepted.ToImmutable() });
                 CountWarning(draft, mail);
             }
+            foreach (var recipient in accepted)
+            {
+                Clear(draft, recipient.Contact, c => !c.Bounce!.IsReported);
+            }
+            foreach (var (contact, reason) in bounced)
+            {
+                Mark(draft, contact, reason, isReported: false);
+            }
         }
     }
+
+    /// <summary>
+    /// Marks a contact as one that mail does not reach, and says so where it is the last: a bounce never widens the audience (RULES 13), so somebody must
+    /// look for another address. Nothing for one that is gone, or marked already.
+    /// </summary>
+    public static void Mark(Draft draft, int contact, string reason, bool isReported)
+    {
+        if (Find(draft, contact) is not { Bounce: null } found)
+        {
+            return;
+        }
+        Set(draft, found with { Bounce = new Bounce(draft.Now, reason, isReported) });
+        draft.Tell(draft.New(EventTypes.ContactBouncing) with { Reason = reason, To = [RecipientOf(draft.File, found)] });
+        if (draft.File.Contacts.Where(c => c.GetsMail).All(c => c.Bounce is not null))
+        {
+            draft.Tell(draft.New(EventTypes.AccountUnreachable));
+        }
+    }
+
+    /// <summary>Takes the mark off again, where <paramref name="isIt"/> (default: any) says so.</summary>
+    public static void Clear(Draft draft, int contact, Func<Contact, bool>? isIt = null)
+    {
+        if (Find(draft, contact) is { Bounce: not null } found && isIt?.Invoke(found) != false)
+        {
+            Set(draft, found with { Bounce = null });
+            draft.Tell(draft.New(EventTypes.ContactReachable) with { To = [RecipientOf(draft.File, found)] });
+        }
+    }
+
+    private static Contact? Find(Draft draft, int number) =>
+        draft.File.PurgedAt is null ? draft.File.Contacts.FirstOrDefault(c => c.Number == number && c.GetsMail) : null;
+
+    private static void Set(Draft draft, Contact contact) => draft.File = draft.File with
+    {
+        Contacts = [.. draft.File.Contacts.Select(c => c.Number == contact.Number ? contact : c)],
+    };
 
     /// <summary>How long to wait after so many tries: doubling from a minute to six hours.</summary>
     public static Duration DelayAfter(int tries) =>
         Duration.Min(LongestDelay, FirstDelay * (1L << Math.Clamp(tries - 1, 0, 20)));
 
-    private static Recipient After(Recipient recipient, DeliveryVerdict verdict, Instant now)
+    private static Recipient After(Recipient recipient, DeliveryResult result, Instant now)
     {
         var tries = recipient.Tries + 1;
-        var state = verdict switch
+        var state = result.Verdict switch
         {
             DeliveryVerdict.Accepted => DeliveryState.Accepted,
-            DeliveryVerdict.Rejected => DeliveryState.Dead,
+            DeliveryVerdict.Rejected or DeliveryVerdict.Bounced => DeliveryState.Dead,
             DeliveryVerdict.Deferred => tries >= MaxTries ? DeliveryState.Dead : DeliveryState.Pending,
-            _ => throw new ArgumentOutOfRangeException(nameof(verdict)),
+            _ => throw new ArgumentOutOfRangeException(nameof(result)),
         };
         return recipient with
         {
@@ -147,6 +195,7 @@ internal static class Mailing
             State = state,
             NextTryAt = state == DeliveryState.Pending ? now + DelayAfter(tries) : null,
             SettledAt = state == DeliveryState.Pending ? null : now,
+            Detail = result.Detail,
         };
     }
 

@@ -91,7 +91,8 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         {
             Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
                 + (!c.GetsMail ? paint.Dim("  gets no billing mail")
-                    : c.Frequency == MailFrequency.AtOnce ? "" : $"  {Texts.Frequency[c.Frequency]} digest of what is not urgent"));
+                    : c.Frequency == MailFrequency.AtOnce ? "" : $"  {Texts.Frequency[c.Frequency]} digest of what is not urgent")
+                + (c.Bounce is { } bounce ? paint.Yellow($"  bounces since {Words.Time(bounce.At)} ({bounce.Reason})") : ""));
         }
         None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
     }
@@ -215,10 +216,10 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             foreach (var m in mails)
             {
                 Line($"  '{AccountWords.Plain(m.Template)}' to {m.Email}, decided {Words.Time(InstantOf(m.DecidedAt))}: "
-                    + (m.State == "dead" ? paint.Red("dead: refused for good")
+                    + (m.State == "dead" ? paint.Red($"dead: {m.Detail ?? "refused for good"}")
                         : m.State == "held" ? "held for the next digest"
                         : string.Create(CultureInfo.InvariantCulture, $"pending after {m.Tries} tries")
-                            + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "")));
+                            + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "") + (m.Detail is { } detail ? $" ({detail})" : "")));
             }
         }
         if (notices.Count > 0)

@@ -219,14 +219,14 @@ public sealed partial class MailTexts
 
     // No blank line in it: those part paragraphs.
     private string TableOf(List<(string Label, string Value, string Line)> rows, Language language) =>
-        rows.Count == 0 ? "" : Gap().Replace(Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
+        rows.Count == 0 ? "" : Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
         {
             ["rows"] = rows.ConvertAll(r => new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["label"] = language.Typeset(r.Label),
                 ["value"] = language.Typeset(r.Value),
             }),
-        })), "\n");
+        })).Replace("\n\n", "\n", StringComparison.Ordinal);
 
     // The address or the page within the sentence as a link.
     private static string Linked(string sentence, string support)
@@ -265,7 +265,27 @@ public sealed partial class MailTexts
     }
 
     // A paragraph whose every part was left out leaves no gap.
-    private static string Tidy(string text) => BlankLines().Replace(TrailingSpace().Replace(text, ""), "\n\n").Trim('\n');
+    private static string Tidy(string text)
+    {
+        var tidy = new StringBuilder(text.Length);
+        var isGap = false;
+        foreach (var range in text.AsSpan().Split('\n'))
+        {
+            var line = text.AsSpan(range).TrimEnd(" \t");
+            if (line.IsEmpty)
+            {
+                isGap = true;
+                continue;
+            }
+            if (tidy.Length > 0)
+            {
+                tidy.Append(isGap ? "\n\n" : "\n");
+            }
+            tidy.Append(line);
+            isGap = false;
+        }
+        return tidy.ToString();
+    }
 
     private static string FileOf(string language, string template) => language + "/" + template + ".txt";
 
@@ -361,15 +381,6 @@ public sealed partial class MailTexts
 
     [GeneratedRegex(@"(?<!\n\n)\{\{> (?<part>details|items)\}\}|\{\{> (?<part>details|items)\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
     private static partial Regex LoosePartial();
-
-    [GeneratedRegex(@"\n\s*\n", RegexOptions.CultureInvariant)]
-    private static partial Regex Gap();
-
-    [GeneratedRegex(@"\n{3,}", RegexOptions.CultureInvariant)]
-    private static partial Regex BlankLines();
-
-    [GeneratedRegex(@"[ \t]+(?=\n|$)", RegexOptions.CultureInvariant)]
-    private static partial Regex TrailingSpace();
 
     [GeneratedRegex("^[a-z]{2,3}$", RegexOptions.CultureInvariant)]
     private static partial Regex LanguageCode();

@@ -1,4 +1,4 @@
--- oldest-program: 3
+-- oldest-program: 4
 -- What is not urgent is held for contacts who want it once a day or a week. An older program would not see what is held: it must not work beside.
 
 alter table dunning.contact add column frequency text not null default 'at_once' check (frequency in ('at_once', 'daily', 'weekly'));
