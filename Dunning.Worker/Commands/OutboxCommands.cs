@@ -12,8 +12,8 @@ internal static class OutboxCommands
 {
     public static Command List(CommandContext context)
     {
-        var state = new Option<string?>("--state") { Description = "pending, accepted, dead or dropped. Default: any" };
-        state.AcceptOnlyFromAmong("pending", "accepted", "dead", "dropped");
+        var state = new Option<string?>("--state") { Description = "pending, held (for a digest), digested, accepted, dead or dropped. Default: any" };
+        state.AcceptOnlyFromAmong("pending", "held", "digested", "accepted", "dead", "dropped");
         var account = new Option<string?>("--account") { Description = "Of one account" };
         var limit = new Option<int>("--limit") { Description = "At most so many, the latest decided first", DefaultValueFactory = _ => 50 };
         limit.Validators.Add(result =>
