@@ -85,8 +85,8 @@ public sealed class PostgresDocumentsTests : IAsyncLifetime
         Assert.Equal("avoir-A-2026-000001.pdf", attachment.FileName);
         Assert.Contains("F-2026-000001 du 1er mars 2026", new PdfFile(attachment.Content.ToArray()).AllText);
         Assert.Empty(await ForAsync(Mail(MailTemplates.SubscriptionCanceled, at: at + Duration.FromDays(30))));
-        Assert.Equal(DocumentKind.CreditNote, (await Documents().FindAsync("A-2026-000001", "fr", default))!.Kind);
-        Assert.Null(await Documents().FindAsync("A-2026-000002", "fr", default));
+        Assert.Equal(DocumentKind.CreditNote, (await Documents().FindAsync("A-2026-000001", null, "fr", default))!.Kind);
+        Assert.Null(await Documents().FindAsync("A-2026-000002", null, "fr", default));
     }
 
     // What a customer has in hand is what we have, whatever the renderer becomes, and after erasure too.
