@@ -17,9 +17,18 @@ internal sealed class InvoiceFilterOptions
     private readonly Option<string?> _to = new("--to") { Description = "Issued in this month or earlier, or until this day" };
     private readonly Option<string?> _state = new("--state") { Description = "open, paid, voided (credit notes too) or written_off. Default: any" };
 
-    public InvoiceFilterOptions() => _state.AcceptOnlyFromAmong([.. Texts.Invoice.Values.Select(v => Texts.Invoice[v])]);
+    private readonly Option<string?> _eInvoice = new("--e-invoice")
+    {
+        Description = "pending (not yet with the e-invoicing platform), handed_in, or inexpressible (has no form in EN 16931). Default: any",
+    };
 
-    public IEnumerable<Option> All => [_account, _from, _to, _state];
+    public InvoiceFilterOptions()
+    {
+        _state.AcceptOnlyFromAmong([.. Texts.Invoice.Values.Select(v => Texts.Invoice[v])]);
+        _eInvoice.AcceptOnlyFromAmong("pending", "handed_in", "inexpressible");
+    }
+
+    public IEnumerable<Option> All => [_account, _from, _to, _state, _eInvoice];
 
     /// <summary>What is asked for.</summary>
     /// <exception cref="CommandException">A month or day that is none.</exception>
@@ -28,7 +37,7 @@ internal sealed class InvoiceFilterOptions
         var (from, to) = (Read("--from", parsed.GetValue(_from), last: false), Read("--to", parsed.GetValue(_to), last: true));
         return from > to
             ? throw new CommandException($"--from ({parsed.GetValue(_from)}) must not lie after --to ({parsed.GetValue(_to)})")
-            : new InvoiceFilter(parsed.GetValue(_account), from, to, parsed.GetValue(_state));
+            : new InvoiceFilter(parsed.GetValue(_account), from, to, parsed.GetValue(_state), parsed.GetValue(_eInvoice));
     }
 
     /// <summary>Refuses a filter by an account that is not there: who mistypes it should not read "none".</summary>

@@ -20,6 +20,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
         Amounts();
         Attempts();
         Documents();
+        EInvoices();
         return _text.ToString().TrimEnd();
     }
 
@@ -34,6 +35,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
             a.Attempt, a.Kind, method = a.MethodId, a.Amount, a.State, a.Code, first_called_at = At(a.FirstCalledAt), a.RefundDue,
         }),
         documents = sheet.Documents.Select(d => new { d.Kind, d.Language, d.Bytes, sha256 = Convert.ToHexStringLower(d.Sha256), made_at = At(d.MadeAt) }),
+        e_invoices = sheet.EInvoices.Select(e => new { e.Kind, e.State, e.Tries, next_try_at = At(e.NextTryAt), settled_at = At(e.SettledAt), e.Fault }),
     }, InvoiceExport.Json);
 
     private void Who()
@@ -88,6 +90,24 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
             Row(AccountWords.Plain(d.Kind), string.Create(CultureInfo.InvariantCulture, $"{d.Language}, {d.Bytes} bytes, made {At(d.MadeAt)}, SHA-256 {Convert.ToHexStringLower(d.Sha256)[..16]}…"));
         }
         None(sheet.Documents.Count == 0, "none yet: each is made when it is first asked for");
+    }
+
+    private void EInvoices()
+    {
+        if (sheet.EInvoices.Count == 0)
+        {
+            return;
+        }
+        Heading("e-invoicing platform");
+        foreach (var e in sheet.EInvoices)
+        {
+            Row(AccountWords.Plain(e.Kind), e.State switch
+            {
+                "handed_in" => paint.Green("handed in " + At(e.SettledAt)),
+                "inexpressible" => paint.Red($"not handed in: {e.Fault}"),
+                _ => string.Create(CultureInfo.InvariantCulture, $"waits, {e.Tries} tries, next {At(e.NextTryAt)}") + (e.Fault is { } fault ? paint.Red(": " + fault) : ""),
+            });
+        }
     }
 
     private string State() => _invoice.State switch

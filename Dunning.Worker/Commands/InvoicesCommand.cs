@@ -26,7 +26,7 @@ internal static class InvoicesCommand
           dunning invoices pdf INV-2026-000042 --out invoice.pdf
           dunning invoices export --from 2026-01 --to 2026-03 --out quarter.csv
         """)
-    { List(context), Show(context), Pdf(context), Export(context) };
+    { List(context), Show(context), Pdf(context), Export(context), HandIn(context) };
 
     private static Command List(CommandContext context)
     {
@@ -175,6 +175,33 @@ internal static class InvoicesCommand
             }));
             await context.Output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{count.Invoices} invoices and {count.CreditNotes} credit notes written to {path}"));
             return CommandLine.Ok;
+        });
+        return command;
+    }
+
+    private static Command HandIn(CommandContext context)
+    {
+        var command = new Command("hand-in",
+            """
+            Hand in to the e-invoicing platform now what waits for it, as the service does every minute. Exit code 1 when a document could not be handed
+            in, which is tried again, or has no form in EN 16931, which is told once.
+
+              dunning invoices hand-in
+            """);
+        command.SetAction(async (parsed, ct) =>
+        {
+            var settings = context.ReadSettings(parsed);
+            var eInvoicing = settings.Documents.EInvoicing
+                ?? throw new CommandException("Documents:EInvoicing:Drop is not set: documents are handed in nowhere. docs/documents.md tells what to set");
+            await using var database = await context.OpenDatabaseAsync(settings, ct);
+            var report = await eInvoicing.Open(database.Source, context.Time).RunAsync(ct);
+            foreach (var fault in report.Inexpressible.Concat(report.Faults))
+            {
+                await context.Error.WriteLineAsync(fault);
+            }
+            await context.Output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
+                $"{report.HandedIn} handed in, {report.Faults.Count} to be tried again, {report.Inexpressible.Count} without a form in EN 16931"));
+            return report.Faults.Count + report.Inexpressible.Count == 0 ? CommandLine.Ok : CommandLine.Wanting;
         });
         return command;
     }

@@ -24,14 +24,14 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
 {
     private const string Pdf = "application/pdf";
 
-    // How long an invoice waits for its first charge's outcome, before it is one that was sent while it was due.
-    private const string Patience = "1 day";
+    /// <summary>How long an invoice waits for its first charge's outcome, before it is one that was sent while it was due.</summary>
+    internal static readonly Duration Patience = Duration.FromDays(1);
 
     /// <summary>
-    /// Whether an invoice (<c>i</c>, with its receivable <c>r</c>) tells from <c>@now</c> on what it tells then: its first charge has its outcome, or has
-    /// been waited for long enough. Before, a document is made but not kept.
+    /// Whether an invoice (<c>i</c>, with its receivable <c>r</c>) says from now on what it says now: its first charge has its outcome, or it was issued by
+    /// <c>@patient</c>, that is, has waited long enough for it. Before, a document is made but not kept.
     /// </summary>
-    internal const string IsFinal = $"(r.state <> 'open' or r.case_schedule is not null or i.issued_at <= @now - interval '{Patience}')";
+    internal const string IsFinal = "(r.state <> 'open' or r.case_schedule is not null or i.issued_at <= @patient)";
 
     /// <summary>Those of a database, with the built-in languages: what users write is mails.</summary>
     public static PostgresDocuments Open(NpgsqlDataSource source, TimeProvider time)
@@ -95,10 +95,14 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct)).FirstOrDefault() is { } row
             ? await FindAsync(row, kind, language, ct) : null;
 
-    /// <summary>What the documents of an invoice tell, in a language; null when there is none of that subscription and period.</summary>
-    internal async Task<InvoiceFacts?> FactsAsync(string subscription, LocalDate start, string language, CancellationToken ct) =>
-        (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct))
-            .FirstOrDefault()?.ToFacts(mails.LanguageFor(language).Code);
+    /// <summary>What the documents of an invoice tell, and the words of their language.</summary>
+    /// <exception cref="InvalidOperationException">There is no invoice of that subscription and period.</exception>
+    internal async Task<(InvoiceFacts Facts, DocumentWords Words)> FactsAsync(string subscription, LocalDate start, string language, CancellationToken ct)
+    {
+        var rows = await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct);
+        var of = mails.LanguageFor(language);
+        return (rows.Single().ToFacts(of.Code), texts.In(of));
+    }
 
     private async Task<StoredDocument?> FindAsync(InvoiceRow row, DocumentKind kind, string language, CancellationToken ct) =>
         row.Has(kind) ? await GetAsync(row, kind, mails.LanguageFor(language), ct) : null;
@@ -144,13 +148,13 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         var given = new DynamicParameters(parameters);
-        given.Add("now", time.GetUtcNow().UtcDateTime);
+        given.Add("patient", (Instant.FromDateTimeOffset(time.GetUtcNow()) - Patience).Utc());
         return await connection.QueryAsync<InvoiceRow>(new CommandDefinition(
             $"""
             select i.account_id, i.subscription_id, i.period_start, i.period_end, i.series, i.year, i.number, i.issued_at, i.issued_on, i.plan_code,
                    p.names::text as plan_names, i.quantity, i.currency, i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied,
                    i.amount_due, s.identity::text as seller, i.buyer::text as buyer, r.state, r.settled_at,
-                   r.case_schedule is null and r.settled_at < i.issued_at + interval '{Patience}' as at_first, {IsFinal} as is_final,
+                   r.case_schedule is null as has_no_case, {IsFinal} as is_final,
                    paid.amount as paid_amount, paid.brand as paid_brand, paid.last4 as paid_last4,
                    c.series as note_series, c.year as note_year, c.number as note_number, c.issued_at as note_issued_at, c.issued_on as note_issued_on,
                    t.identity::text as note_seller
@@ -176,7 +180,7 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     private sealed record InvoiceRow(
         string AccountId, string SubscriptionId, DateOnly PeriodStart, DateOnly PeriodEnd, string Series, int Year, long Number, DateTime IssuedAt,
         DateOnly IssuedOn, string PlanCode, string? PlanNames, int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp,
-        long Tax, long CreditApplied, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool? AtFirst, bool IsFinal, long? PaidAmount,
+        long Tax, long CreditApplied, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool HasNoCase, bool IsFinal, long? PaidAmount,
         string? PaidBrand, string? PaidLast4, string? NoteSeries, int? NoteYear, long? NoteNumber, DateTime? NoteIssuedAt, DateOnly? NoteIssuedOn,
         string? NoteSeller)
     {
@@ -214,7 +218,8 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
                 CreditApplied = Of(CreditApplied),
                 AmountDue = Of(AmountDue),
                 Payment = State != "paid" ? null : new PaymentFacts(
-                    Of(PaidAmount ?? 0), LocalClock.LocalDateOf(SettledAt!.Value.Instant(), ZoneData.Current[seller.TimeZone]), SettledAt.Value.Instant(), AtFirst == true,
+                    Of(PaidAmount ?? 0), LocalClock.LocalDateOf(SettledAt!.Value.Instant(), ZoneData.Current[seller.TimeZone]), SettledAt.Value.Instant(),
+                    HasNoCase && SettledAt.Value - IssuedAt < Patience.ToTimeSpan(),
                     PaidAmount is null, PaidBrand, PaidLast4),
                 CreditNote = CreditNoteNumber is not { } number ? null : new CreditNoteFacts(
                     number, NoteIssuedAt!.Value.Instant(), NoteIssuedOn!.Value.Local(), Clean(SellerIdentity.FromJson(NoteSeller!))),

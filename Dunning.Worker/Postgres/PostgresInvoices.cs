@@ -11,7 +11,8 @@ namespace Dunning.Postgres;
 /// <param name="From">Issued on this date or later, in the seller's zone.</param>
 /// <param name="To">Issued on this date or earlier.</param>
 /// <param name="State">Of this state, as stored. A credit note goes with the state of its invoice, which is voided.</param>
-public sealed record InvoiceFilter(string? Account = null, LocalDate? From = null, LocalDate? To = null, string? State = null);
+/// <param name="EInvoice">Handed in to the e-invoicing platform or not: a state of <c>dunning.einvoice</c>.</param>
+public sealed record InvoiceFilter(string? Account = null, LocalDate? From = null, LocalDate? To = null, string? State = null, string? EInvoice = null);
 
 /// <summary>
 /// An invoice or a credit note as bookkeeping wants it. Amounts are minor units. A credit note's amounts and quantity are its invoice's with the sign
@@ -46,12 +47,14 @@ public sealed record AttemptRow(
 
 public sealed record DocumentRow(string Kind, string Language, long Bytes, byte[] Sha256, DateTime MadeAt);
 
+public sealed record EInvoiceRow(string Kind, string State, int Tries, DateTime? NextTryAt, DateTime? SettledAt, string? Fault);
+
 #pragma warning restore CS1591
 
 /// <summary>Everything about one invoice.</summary>
 public sealed record InvoiceSheet(
     LedgerRow Invoice, LedgerRow? CreditNote, SellerIdentity Seller, string? PlanName, IReadOnlyList<AttemptRow> Attempts, DateOnly? CaseDayZero, int? CaseLastStep,
-    IReadOnlyList<DocumentRow> Documents);
+    IReadOnlyList<DocumentRow> Documents, IReadOnlyList<EInvoiceRow> EInvoices);
 
 /// <summary>Invoices and credit notes as they were issued, for people and for bookkeeping. Nothing is decided on them.</summary>
 public sealed class PostgresInvoices(NpgsqlDataSource source)
@@ -80,7 +83,7 @@ public sealed class PostgresInvoices(NpgsqlDataSource source)
         await using var connection = await source.OpenConnectionAsync(ct);
         var rows = connection.QueryUnbufferedAsync<LedgerRow>(
             $"{Select(filter)} order by issued_on {order}, issued_at {order}, series {order}, year {order}, count {order} limit @limit",
-            new { filter.Account, From = filter.From.Date(), To = filter.To.Date(), filter.State, limit },
+            new { filter.Account, From = filter.From.Date(), To = filter.To.Date(), filter.State, filter.EInvoice, limit },
             commandTimeout: 0);
         await foreach (var row in rows.WithCancellation(ct))
         {
@@ -121,12 +124,15 @@ public sealed class PostgresInvoices(NpgsqlDataSource source)
             select kind, language, octet_length(bytes)::bigint as bytes, sha256, made_at
             from dunning.document where (account_id, subscription_id, period_start) = (@Account, @Subscription, @PeriodStart)
             order by made_at, kind, language;
+
+            select kind, state, tries, next_try_at, settled_at, fault
+            from dunning.einvoice where (subscription_id, period_start) = (@Subscription, @PeriodStart) order by kind desc;
             """,
             new { invoice.Account, invoice.Subscription, invoice.PeriodStart }, cancellationToken: ct));
         var about = await read.ReadSingleAsync<AboutRow>();
         return new InvoiceSheet(
             invoice, rows.Find(r => r.Kind != "invoice"), SellerIdentity.FromJson(about.Identity), about.Plan, (await read.ReadAsync<AttemptRow>()).AsList(),
-            about.CaseDayZero, about.CaseLastStep, (await read.ReadAsync<DocumentRow>()).AsList());
+            about.CaseDayZero, about.CaseLastStep, (await read.ReadAsync<DocumentRow>()).AsList(), (await read.ReadAsync<EInvoiceRow>()).AsList());
     }
 
     /// <summary>The last number given in the series and year of a number; null when none was, or it is no number.</summary>
@@ -167,7 +173,11 @@ public sealed class PostgresInvoices(NpgsqlDataSource source)
 
         string Where(string table)
         {
-            string?[] all = [.. both, filter.From is null ? null : table + ".issued_on >= @From", filter.To is null ? null : table + ".issued_on <= @To"];
+            string?[] all =
+            [
+                .. both, filter.From is null ? null : table + ".issued_on >= @From", filter.To is null ? null : table + ".issued_on <= @To",
+                filter.EInvoice is null ? null : $"({table}.series, {table}.year, {table}.number) in (select series, year, number from dunning.einvoice where state = @EInvoice)",
+            ];
             return string.Join(" and ", all.OfType<string>()) is { Length: > 0 } conditions ? "where " + conditions : "";
         }
     }
