@@ -54,6 +54,7 @@ public static class EventTypes
     public const string AccountPurgePostponed = "account.purge_postponed";
     public const string AccountReactivated = "account.reactivated";
     public const string AccountSuspended = "account.suspended";
+    public const string AccountUnreachable = "account.unreachable";
     public const string ActionRejected = "action.rejected";
     public const string ChargeAbandoned = "charge.abandoned";
     public const string ChargeDuplicate = "charge.duplicate";
@@ -62,6 +63,8 @@ public static class EventTypes
     public const string ChargeStuck = "charge.stuck";
     public const string ChargeSucceeded = "charge.succeeded";
     public const string ChargeUnknown = "charge.unknown";
+    public const string ContactBouncing = "contact.bouncing";
+    public const string ContactReachable = "contact.reachable";
     public const string CreditApplied = "credit.applied";
     public const string DunningExhausted = "dunning.exhausted";
     public const string DunningOpened = "dunning.opened";

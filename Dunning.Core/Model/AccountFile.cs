@@ -132,7 +132,16 @@ public sealed record Contact(int Number, string Email, string Name, ContactRole 
 {
     /// <summary>Whether billing mails go to it (RULES 8).</summary>
     public bool GetsMail => !Removed && Role is ContactRole.Owner or ContactRole.Billing;
+
+    /// <summary>Mail to it comes back; null: as far as is known it arrives.</summary>
+    public Bounce? Bounce { get; init; }
 }
+
+/// <summary>An address that can't be reached. It still gets its mails, for a mailbox may come back, and nobody else gets them instead.</summary>
+/// <param name="At">Since when it is known.</param>
+/// <param name="Reason">The codes of the mail server that said so, such as <c>550 5.1.1 at recipient</c>; nothing personal.</param>
+/// <param name="IsReported">It was told later, by a delivery status notification, of a message that had been taken. So the next one that is taken proves nothing.</param>
+public sealed record Bounce(Instant At, string Reason, bool IsReported);
 
 /// <summary>Whether a method can be charged.</summary>
 public enum MethodState
@@ -418,6 +427,9 @@ public sealed record Recipient
 
     /// <summary>When its state became final.</summary>
     public Instant? SettledAt { get; init; }
+
+    /// <summary>What the last try met with, for operators: codes and no addresses. Null: nothing, or it was taken.</summary>
+    public string? Detail { get; init; }
 }
 
 /// <summary>A decided mail with its recipients; rows of the outbox.</summary>

@@ -59,6 +59,27 @@ public static class Pass
         return draft.Done();
     }
 
+    /// <summary>Decides on a delivery status notification: mail to a contact has come back after it had been taken.</summary>
+    /// <param name="file">The account.</param>
+    /// <param name="contact">The contact's number.</param>
+    /// <param name="reason">The codes, such as <c>5.1.1</c>.</param>
+    /// <param name="now">The present instant.</param>
+    /// <param name="book">What rules read.</param>
+    public static Decision Bounced(AccountFile file, int contact, string reason, Instant now, Rulebook book)
+    {
+        var draft = new Draft(file, now, book);
+        Mailing.Mark(draft, contact, reason, isReported: true);
+        return draft.Done();
+    }
+
+    /// <summary>Decides on an operator's word that mail reaches a contact again.</summary>
+    public static Decision Reachable(AccountFile file, int contact, Instant now, Rulebook book)
+    {
+        var draft = new Draft(file, now, book);
+        Mailing.Clear(draft, contact);
+        return draft.Done();
+    }
+
     /// <summary>When which pass is next due for a file: for an import, and when the rules' settings have changed.</summary>
     public static DueTimes DueOf(AccountFile file, Instant now, Rulebook book) => Due.Of(file, now, book, null, false);
 

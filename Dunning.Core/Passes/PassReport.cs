@@ -11,12 +11,16 @@ public sealed class PassReport
     private readonly List<AccountFault> _faults = [];
     private readonly SortedDictionary<string, int> _refusals = new(StringComparer.Ordinal);
     private int _accounts;
+    private int _uncertainMails;
 
     /// <summary>Which pass.</summary>
     public required PassKind Kind { get; init; }
 
     /// <summary>Accounts claimed.</summary>
     public int Accounts => _accounts;
+
+    /// <summary>Messages that were handed over whole and got no answer: they are tried again, and may arrive twice.</summary>
+    public int UncertainMails => _uncertainMails;
 
     /// <summary>It stopped claiming because its time was up: the rest is the next tick's.</summary>
     public bool IsOutOfTime { get; internal set; }
@@ -70,6 +74,8 @@ public sealed class PassReport
     }
 
     internal void AddAccounts(int count) => Interlocked.Add(ref _accounts, count);
+
+    internal void AddUncertainMails(int count) => Interlocked.Add(ref _uncertainMails, count);
 
     internal void Count(IEnumerable<BookEvent> events)
     {

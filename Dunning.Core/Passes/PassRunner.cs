@@ -240,7 +240,9 @@ public sealed class PassRunner
                     var results = ImmutableArray.CreateBuilder<(int, ImmutableArray<DeliveryResult>)>(deliver.Mails.Length);
                     foreach (var mail in deliver.Mails)
                     {
-                        results.Add((mail.Number, await runner._mailer.DeliverAsync(deliver.File, mail, timeout).ConfigureAwait(false)));
+                        var delivered = await runner._mailer.DeliverAsync(deliver.File, mail, timeout).ConfigureAwait(false);
+                        _report.AddUncertainMails(delivered.Count(r => r.MayHaveLeft));
+                        results.Add((mail.Number, delivered));
                     }
                     return new Answer.Delivered(results.ToImmutable());
                 default:

@@ -21,12 +21,18 @@ public enum DeliveryVerdict
     /// <summary>Not now (4xx, timeout, lost connection): tried again later.</summary>
     Deferred,
 
-    /// <summary>Never (5xx to this recipient).</summary>
+    /// <summary>Never this message.</summary>
     Rejected,
+
+    /// <summary>Never to this address (5xx to the recipient).</summary>
+    Bounced,
 }
 
 /// <summary>What became of the message to one contact.</summary>
 /// <param name="Contact">The contact's number.</param>
 /// <param name="Verdict">What the server said.</param>
 /// <param name="Detail">For operators, without addresses.</param>
-public sealed record DeliveryResult(int Contact, DeliveryVerdict Verdict, string? Detail);
+/// <param name="MayHaveLeft">
+/// Of a deferred one: the whole message was handed over and no answer came, so the server may have taken it. The next try may be a second copy.
+/// </param>
+public sealed record DeliveryResult(int Contact, DeliveryVerdict Verdict, string? Detail, bool MayHaveLeft = false);

@@ -22,7 +22,7 @@ internal static class Mailing
         var file = draft.File;
         var recipients = file.Contacts.Where(c => c.GetsMail)
             .OrderBy(c => c.Email, StringComparer.Ordinal)
-            .Select(c => new Recipient { Contact = c.Number, Email = c.Email, Name = c.Name, Locale = c.Locale ?? file.Locale })
+            .Select(c => RecipientOf(file, c))
             .ToImmutableArray();
         if (recipients.IsEmpty)
         {
@@ -41,6 +41,9 @@ internal static class Mailing
             }),
         };
     }
+
+    private static Recipient RecipientOf(AccountFile file, Contact c) =>
+        new() { Contact = c.Number, Email = c.Email, Name = c.Name, Locale = c.Locale ?? file.Locale };
 
     /// <summary>What a mail about the account's debt tells: how much is unpaid, and what stands in the way of charging it. Nothing without a debt.</summary>
     public static MailFacts DebtOf(AccountFile file)
@@ -89,7 +92,7 @@ internal static class Mailing
                 continue;
             }
             var byContact = results.ToDictionary(r => r.Contact);
-            var accepted = ImmutableArray.CreateBuilder<Recipient>();
+            var (accepted, bounced) = (ImmutableArray.CreateBuilder<Recipient>(), new List<(int Contact, string Reason)>());
             mail = mail with
             {
                 Recipients = [.. mail.Recipients.Select(r =>
@@ -98,10 +101,14 @@ internal static class Mailing
                     {
                         return r;
                     }
-                    r = After(r, result.Verdict, draft.Now);
+                    r = After(r, result, draft.Now);
                     if (r.State == DeliveryState.Accepted)
                     {
                         accepted.Add(r);
+                    }
+                    if (result.Verdict == DeliveryVerdict.Bounced)
+                    {
+                        bounced.Add((r.Contact, result.Detail ?? "refused"));
                     }
                     return r;
                 })],
@@ -112,22 +119,66 @@ internal static class Mailing
                 draft.Tell(draft.New(EventTypes.EmailSent) with { Template = mail.Template, To = accepted.ToImmutable() });
                 CountWarning(draft, mail);
             }
+            foreach (var recipient in accepted)
+            {
+                Clear(draft, recipient.Contact, c => !c.Bounce!.IsReported);
+            }
+            foreach (var (contact, reason) in bounced)
+            {
+                Mark(draft, contact, reason, isReported: false);
+            }
         }
     }
+
+    /// <summary>
+    /// Marks a contact as one that mail does not reach, and says so where it is the last: a bounce never widens the audience (RULES 13), so somebody must
+    /// look for another address. Nothing for one that is gone, or marked already.
+    /// </summary>
+    public static void Mark(Draft draft, int contact, string reason, bool isReported)
+    {
+        if (Find(draft, contact) is not { Bounce: null } found)
+        {
+            return;
+        }
+        Set(draft, found with { Bounce = new Bounce(draft.Now, reason, isReported) });
+        draft.Tell(draft.New(EventTypes.ContactBouncing) with { Reason = reason, To = [RecipientOf(draft.File, found)] });
+        if (draft.File.Contacts.Where(c => c.GetsMail).All(c => c.Bounce is not null))
+        {
+            draft.Tell(draft.New(EventTypes.AccountUnreachable));
+        }
+    }
+
+    /// <summary>Takes the mark off again, where <paramref name="isIt"/> (default: any) says so.</summary>
+    public static void Clear(Draft draft, int contact, Func<Contact, bool>? isIt = null)
+    {
+        if (Find(draft, contact) is { Bounce: not null } found && isIt?.Invoke(found) != false)
+        {
+            Set(draft, found with { Bounce = null });
+            draft.Tell(draft.New(EventTypes.ContactReachable) with { To = [RecipientOf(draft.File, found)] });
+        }
+    }
+
+    private static Contact? Find(Draft draft, int number) =>
+        draft.File.PurgedAt is null ? draft.File.Contacts.FirstOrDefault(c => c.Number == number && c.GetsMail) : null;
+
+    private static void Set(Draft draft, Contact contact) => draft.File = draft.File with
+    {
+        Contacts = [.. draft.File.Contacts.Select(c => c.Number == contact.Number ? contact : c)],
+    };
 
     /// <summary>How long to wait after so many tries: doubling from a minute to six hours.</summary>
     public static Duration DelayAfter(int tries) =>
         Duration.Min(LongestDelay, FirstDelay * (1L << Math.Clamp(tries - 1, 0, 20)));
 
-    private static Recipient After(Recipient recipient, DeliveryVerdict verdict, Instant now)
+    private static Recipient After(Recipient recipient, DeliveryResult result, Instant now)
     {
         var tries = recipient.Tries + 1;
-        var state = verdict switch
+        var state = result.Verdict switch
         {
             DeliveryVerdict.Accepted => DeliveryState.Accepted,
-            DeliveryVerdict.Rejected => DeliveryState.Dead,
+            DeliveryVerdict.Rejected or DeliveryVerdict.Bounced => DeliveryState.Dead,
             DeliveryVerdict.Deferred => tries >= MaxTries ? DeliveryState.Dead : DeliveryState.Pending,
-            _ => throw new ArgumentOutOfRangeException(nameof(verdict)),
+            _ => throw new ArgumentOutOfRangeException(nameof(result)),
         };
         return recipient with
         {
@@ -135,6 +186,7 @@ internal static class Mailing
             State = state,
             NextTryAt = state == DeliveryState.Pending ? now + DelayAfter(tries) : null,
             SettledAt = state == DeliveryState.Pending ? null : now,
+            Detail = result.Detail,
         };
     }
 

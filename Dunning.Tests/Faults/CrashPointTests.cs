@@ -305,7 +305,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
             {
                 return Task.FromResult(mail.Recipients.Where(r => r.State == DeliveryState.Pending).Select(r =>
                 {
-                    var verdict = _random.Next(100) switch { 0 => DeliveryVerdict.Rejected, < 10 => DeliveryVerdict.Deferred, _ => DeliveryVerdict.Accepted };
+                    var verdict = _random.Next(100) switch { 0 => DeliveryVerdict.Rejected, 1 => DeliveryVerdict.Bounced, < 10 => DeliveryVerdict.Deferred, _ => DeliveryVerdict.Accepted };
                     if (verdict == DeliveryVerdict.Accepted)
                     {
                         Delivered.AddOrUpdate((account.Id, mail.Number, r.Contact), 1, (_, n) => n + 1);

@@ -120,6 +120,23 @@ public sealed class MailOptionsTests
     }
 
     [Fact]
+    public void With_real_money_a_pickup_directory_must_be_meant()
+    {
+        Assert.StartsWith("Mail:Transport is 'pickup', but the gateway charges for real", Assert.Single(MailOptions.Read([], chargesForReal: true).Faults), StringComparison.Ordinal);
+        Assert.Empty(MailOptions.Read(Pairs([("Mail:AllowPickup", "true")]), chargesForReal: true).Faults);
+        Assert.Empty(MailOptions.Read(Pairs([("Mail:Transport", "smtp"), ("Mail:From", "a@b.example"), ("Mail:Smtp:Host", "h")]), chargesForReal: true).Faults);
+        Assert.Empty(MailOptions.Read([]).Faults);
+    }
+
+    [Fact]
+    public void The_folder_of_notifications_must_be_there()
+    {
+        using var folder = new Samples.Folder();
+        Assert.Equal(folder.Path, Read(("Mail:BounceFolder", folder.Path)).BounceFolder);
+        Assert.StartsWith("Mail:BounceFolder is 'nowhere', but there is no such folder", Assert.Single(Faults(("Mail:BounceFolder", "nowhere"))), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Pace_and_connections_have_their_keys()
     {
         var smtp = Read(("Mail:Smtp:Host", "h"), ("Mail:Smtp:Connections", "9"), ("Mail:Smtp:PerMinute", "600")).Smtp!;

@@ -58,12 +58,12 @@ public sealed class RoundTripTests
             LegalHold = false,
             PurgeOn = new LocalDate(2026, 7, 1),
             PurgeWarningsLeft = [],
-            Contacts = [f.Contacts[0] with { Name = "Other", Locale = null }, .. f.Contacts[1..]],
+            Contacts = [f.Contacts[0] with { Name = "Other", Locale = null, Bounce = new Bounce(later, "550 at recipient", false) }, f.Contacts[1], f.Contacts[2] with { Bounce = null }],
             Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok }],
             Subscriptions = [f.Subscriptions[0] with { RenewsOn = new LocalDate(2026, 9, 1), CancelKept = false, PendingPlan = null }],
             Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
             Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later }],
-            Mails = [f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later }] }],
+            Mails = [f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later, Detail = "no answer in time" }] }],
         }))], default);
 
         Assert.Empty(saved.Faults);
@@ -144,7 +144,10 @@ public sealed class RoundTripTests
             ContactCount = 3,
             LeaseUntil = later,
             LeaseVersion = 1,
-            Contacts = [f.Contacts[0] with { Locale = "de", Role = ContactRole.Admin }, .. f.Contacts[1..], new Contact(3, "third@x.example", "É", ContactRole.Owner, "en")],
+            Contacts = [f.Contacts[0] with { Locale = "de", Role = ContactRole.Admin }, .. f.Contacts[1..], new Contact(3, "third@x.example", "É", ContactRole.Owner, "en")
+            {
+                Bounce = new Bounce(later, "5.1.1 reported", IsReported: true),
+            }],
             Methods =
             [
                 f.Methods[0] with { State = MethodState.Blocked, Authenticated = true, ExpiryReminderSent = true },
@@ -185,7 +188,7 @@ public sealed class RoundTripTests
                     Recipients =
                     [
                         new Recipient { Contact = 1, Email = "a@x.example", Name = "A", Locale = "fr", State = DeliveryState.Accepted, Tries = 1, SettledAt = later },
-                        new Recipient { Contact = 2, Email = "b@x.example", Name = "B", Locale = "en", Tries = 3, NextTryAt = later },
+                        new Recipient { Contact = 2, Email = "b@x.example", Name = "B", Locale = "en", Tries = 3, NextTryAt = later, Detail = "450 4.2.1 at recipient" },
                     ],
                 },
             ],

@@ -15,7 +15,8 @@ public sealed class FrozenNamesTests
     public void Event_types() => AssertFrozen(Constants(typeof(EventTypes)),
         """
         account.access_ended account.access_granted account.closed account.purge_postponed account.purged account.reactivated account.suspended
-        action.rejected charge.abandoned charge.duplicate charge.failed charge.skipped charge.stuck charge.succeeded charge.unknown credit.applied
+        account.unreachable action.rejected charge.abandoned charge.duplicate charge.failed charge.skipped charge.stuck charge.succeeded charge.unknown contact.bouncing contact.reachable
+        credit.applied
         dunning.exhausted dunning.opened dunning.recovered dunning.step dunning.stopped email.dropped email.sent
         invoice.issued invoice.paid invoice.voided invoice.written_off notice.cleared notice.posted
         subscription.cancel_scheduled subscription.canceled subscription.expired subscription.plan_changed subscription.renewed subscription.resumed

@@ -46,6 +46,8 @@ internal static class AccountJson
                 ["name"] = c.Name,
                 ["role"] = Name(c.Role),
                 ["locale"] = c.Locale,
+                ["bounced_at"] = At(c.Bounce?.At),
+                ["bounce_reason"] = c.Bounce?.Reason,
             }),
             ["payment_methods"] = List(file.Methods, m => new JsonObject
             {
@@ -101,6 +103,7 @@ internal static class AccountJson
                 ["tries"] = m.Tries,
                 ["decided_at"] = At(m.DecidedAt),
                 ["next_try_at"] = At(m.NextTryAt),
+                ["detail"] = m.Detail,
             }),
             ["notices"] = List(page.Sheet.Notices.Where(n => n.ClearedAt is null), n => new JsonObject
             {

@@ -90,7 +90,8 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         foreach (var c in File.Contacts)
         {
             Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
-                + (c.GetsMail ? "" : paint.Dim("  gets no billing mail")));
+                + (c.GetsMail ? "" : paint.Dim("  gets no billing mail"))
+                + (c.Bounce is { } bounce ? paint.Yellow($"  bounces since {Words.Time(bounce.At)} ({bounce.Reason})") : ""));
         }
         None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
     }
@@ -214,9 +215,9 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             foreach (var m in mails)
             {
                 Line($"  '{AccountWords.Plain(m.Template)}' to {m.Email}, decided {Words.Time(InstantOf(m.DecidedAt))}: "
-                    + (m.State == "dead" ? paint.Red("dead: refused for good")
+                    + (m.State == "dead" ? paint.Red($"dead: {m.Detail ?? "refused for good"}")
                         : string.Create(CultureInfo.InvariantCulture, $"pending after {m.Tries} tries")
-                            + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "")));
+                            + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "") + (m.Detail is { } detail ? $" ({detail})" : "")));
             }
         }
         if (notices.Count > 0)

@@ -31,10 +31,12 @@ internal static class MailCommand
 
           dunning mail list --state dead
           dunning mail resend --all-dead
+          dunning mail list --bouncing
+          dunning mail bounce returned/*.eml
 
         A folder of templates of your own goes over the built-in ones, file by file: Mail:Templates. docs/mails.md says what is in it.
         """)
-    { Preview(context), Send(context), Lint(context), OutboxCommands.List(context), OutboxCommands.Resend(context) };
+    { Preview(context), Send(context), Lint(context), OutboxCommands.List(context), OutboxCommands.Resend(context), OutboxCommands.Bounce(context), OutboxCommands.Reachable(context) };
 
     private static Command Preview(CommandContext context)
     {

@@ -22,6 +22,7 @@ public sealed class Engine : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly IMailTransport? _transport;
     private readonly MailPace? _pace;
+    private readonly ILogger<Bounces> _bounceLog;
 
     private Engine(
         Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail)
@@ -29,6 +30,7 @@ public sealed class Engine : IAsyncDisposable
         (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
         _catalog = new PostgresCatalog(database.Source);
         _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
+        _bounceLog = loggers.CreateLogger<Bounces>();
         Gateway = new SandboxGateway(_ledger, settings.Sandbox, time);
         Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
         if (sendsMail)
@@ -104,6 +106,10 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Runs one pass now. <paramref name="onSaved"/> is called for each decision saved, from several threads.</summary>
     public async Task<PassReport> RunAsync(PassKind kind, CancellationToken ct, Func<Instant>? clock = null, Action<Decision>? onSaved = null)
     {
+        if (kind is PassKind.Mail or PassKind.All && _settings.Mail.BounceFolder is { } bounces)
+        {
+            await TakeBouncesAsync(bounces, onSaved, ct);
+        }
         var book = await RulebookAsync(ct);
         var runner = new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits) { OnSaved = onSaved };
         return await runner.RunAsync(kind, ct);
@@ -111,12 +117,16 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
-    public async Task<Decision> ActAsync(AccountAction action, CancellationToken ct)
-    {
-        var (book, now) = (await RulebookAsync(ct), Now());
-        var result = await Book.AnswerAsync([new AnswerFor(action.Account, null, file => Pass.Act(file, action, now, book))], ct);
-        return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
-    }
+    public Task<Decision> ActAsync(AccountAction action, CancellationToken ct) =>
+        DecideAsync(action.Account, (file, now, book) => Pass.Act(file, action, now, book), ct);
+
+    /// <summary>Decides that mail to a contact came back after it had been taken. <paramref name="reason"/> is codes alone.</summary>
+    public Task<Decision> BouncedAsync(string account, int contact, string reason, CancellationToken ct) =>
+        DecideAsync(account, (file, now, book) => Pass.Bounced(file, contact, reason, now, book), ct);
+
+    /// <summary>Decides an operator's word that mail reaches a contact again.</summary>
+    public Task<Decision> ReachableAsync(string account, int contact, CancellationToken ct) =>
+        DecideAsync(account, (file, now, book) => Pass.Reachable(file, contact, now, book), ct);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -127,6 +137,33 @@ public sealed class Engine : IAsyncDisposable
             await _pace!.DisposeAsync();
         }
         await _ledger.DisposeAsync();
+    }
+
+    // Mails go out whatever becomes of them.
+    private async Task TakeBouncesAsync(string folder, Action<Decision>? onSaved, CancellationToken ct)
+    {
+        try
+        {
+            await new Bounces(this).TakeFolderAsync(folder, _time, (result, file) =>
+            {
+                _bounceLog.LogInformation("Mail:BounceFolder, {File}: {Says}", file, result.Says);
+                if (result.Decision is { } decision)
+                {
+                    onSaved?.Invoke(decision);
+                }
+            }, ct);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _bounceLog.LogError(e, "Mail:BounceFolder can't be read");
+        }
+    }
+
+    private async Task<Decision> DecideAsync(string account, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct)
+    {
+        var (book, now) = (await RulebookAsync(ct), Now());
+        var result = await Book.AnswerAsync([new AnswerFor(account, null, file => decide(file, now, book))], ct);
+        return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
     }
 
     private string PlanName(string code, string language) => LastCatalog.Plans.GetValueOrDefault(code)?.NameIn(language) ?? code;

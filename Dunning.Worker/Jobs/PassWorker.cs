@@ -139,6 +139,12 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
         {
             logger.LogWarning("{Pass}: the gateway refused {Count} requests: {Reason}", report.Kind, count, reason);
         }
+        if (report.UncertainMails > 0)
+        {
+            logger.LogWarning(
+                "{Pass}: {Count} mails were handed over and got no answer: they are sent again with the same Message-ID, and may arrive twice",
+                report.Kind, report.UncertainMails);
+        }
         var isQuiet = report.Accounts == 0 && report.Faults.Count == 0;
         var end = report.IsStoppedByRefusal ? ", stopped: the gateway refuses this installation's requests"
             : report.IsOutOfTime ? ", out of time: the rest is the next tick's"
@@ -173,6 +179,14 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
                 logger.LogWarning(
                     "{Pass}: {Event}: account {Account}, subscription {Subscription}, period {Period}: taken twice, and will be refunded",
                     pass, e.Type, e.Account, e.Subscription, e.PeriodStart);
+            }
+            else if (e.Type == EventTypes.ContactBouncing)
+            {
+                logger.LogWarning("{Pass}: {Event}: account {Account}, contact {Contact}: {Reason}", pass, e.Type, e.Account, e.To?[0].Contact, e.Reason);
+            }
+            else if (e.Type == EventTypes.AccountUnreachable)
+            {
+                logger.LogWarning("{Pass}: {Event}: account {Account}: none of its contacts can be reached by mail; look for another address", pass, e.Type, e.Account);
             }
         }
         foreach (var mail in decision.After.Mails)

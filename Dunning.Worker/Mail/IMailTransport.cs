@@ -18,7 +18,8 @@ public interface IMailTransport : IAsyncDisposable
 /// <summary>What became of one message.</summary>
 /// <param name="Verdict">What the mail server said.</param>
 /// <param name="Detail">For operators, without addresses and without the server's own words, which often repeat them.</param>
-public readonly record struct Delivery(DeliveryVerdict Verdict, string? Detail)
+/// <param name="MayHaveLeft">Deferred, but the server may have taken it: the whole message was handed over, and no answer came.</param>
+public readonly record struct Delivery(DeliveryVerdict Verdict, string? Detail, bool MayHaveLeft = false)
 {
     /// <summary>Taken.</summary>
     public static Delivery Accepted { get; } = new(DeliveryVerdict.Accepted, null);
@@ -29,6 +30,9 @@ public readonly record struct Delivery(DeliveryVerdict Verdict, string? Detail)
     /// <summary>Not now.</summary>
     public static Delivery Deferred(string detail) => new(DeliveryVerdict.Deferred, detail);
 
-    /// <summary>Never.</summary>
+    /// <summary>Never this message.</summary>
     public static Delivery Rejected(string detail) => new(DeliveryVerdict.Rejected, detail);
+
+    /// <summary>Never to this address.</summary>
+    public static Delivery Bounced(string detail) => new(DeliveryVerdict.Bounced, detail);
 }

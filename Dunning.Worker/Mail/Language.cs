@@ -42,12 +42,18 @@ public sealed partial class Language
 
     private readonly FrozenDictionary<string, string> _words;
     private readonly ImmutableArray<string> _months;
+    private readonly ImmutableArray<(string Breakable, string Unbreakable)> _marks;
 
     private Language(string code, FrozenDictionary<string, string> words, ImmutableArray<string> months)
     {
         Code = code;
         _words = words;
         _months = months;
+        _marks =
+        [
+            .. words["nobreak.before"].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(m => (" " + m, "\u00A0" + m)),
+            .. words["nobreak.after"].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(m => (m + " ", m + "\u00A0")),
+        ];
     }
 
     /// <summary>Such as <c>fr</c>.</summary>
@@ -186,13 +192,9 @@ public sealed partial class Language
     /// <summary>Makes the spaces unbreakable that this language's typography wants so.</summary>
     internal string Typeset(string text)
     {
-        foreach (var mark in _words["nobreak.before"].Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var (mark, unbreakable) in _marks)
         {
-            text = text.Replace(" " + mark, "\u00A0" + mark, StringComparison.Ordinal);
-        }
-        foreach (var mark in _words["nobreak.after"].Split(' ', StringSplitOptions.RemoveEmptyEntries))
-        {
-            text = text.Replace(mark + " ", mark + "\u00A0", StringComparison.Ordinal);
+            text = text.Replace(mark, unbreakable, StringComparison.Ordinal);
         }
         return text;
     }
@@ -218,11 +220,33 @@ public sealed partial class Language
         _ => [],
     };
 
-    private string Fill(string key, params (string Name, string Value)[] values) => Fill(_words, key, values);
+    private string Fill(string key, params ReadOnlySpan<(string Name, string Value)> values) => Fill(_words, key, values);
 
     /// <summary>The text of a key, with its values in their slots. In one pass, so that braces in a value stay what they are.</summary>
-    internal static string Fill(FrozenDictionary<string, string> words, string key, params (string Name, string Value)[] values) =>
-        Slot().Replace(words[key], slot => values.First(v => v.Name == slot.Groups[1].Value).Value);
+    internal static string Fill(FrozenDictionary<string, string> words, string key, params ReadOnlySpan<(string Name, string Value)> values)
+    {
+        var text = words[key].AsSpan();
+        var filled = new StringBuilder();
+        while (text.IndexOf('{') is var open and >= 0 && text[open..].IndexOf('}') is var length and > 0)
+        {
+            var name = text.Slice(open + 1, length - 1);
+            filled.Append(text[..open]).Append(Find(name, values) ?? text.Slice(open, length + 1).ToString());
+            text = text[(open + length + 1)..];
+        }
+        return filled.Append(text).ToString();
+
+        static string? Find(ReadOnlySpan<char> name, ReadOnlySpan<(string Name, string Value)> values)
+        {
+            foreach (var (slot, value) in values)
+            {
+                if (name.SequenceEqual(slot))
+                {
+                    return value;
+                }
+            }
+            return null;
+        }
+    }
 
     private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 

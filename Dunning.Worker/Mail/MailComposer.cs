@@ -1,7 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
 using Dunning.Model;
-using NodaTime.Text;
 
 namespace Dunning.Mail;
 
@@ -31,34 +28,16 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
         var rendered = texts.Render(mail.Template, language, MailValues.Of(account, mail, recipient, language, options, _planNames));
         return new OutgoingMessage
         {
-            Key = BeginsThread(mail) ? ThreadOf(account, mail, recipient)! : KeyOf(account, mail, recipient),
+            Key = MessageKey.Of(installation, account.Id, mail, recipient.Contact),
             From = options.From,
             ReplyTo = options.ReplyTo,
             To = to,
             Subject = rendered.Subject,
             Text = rendered.Text,
             Html = rendered.Html,
-            References = !BeginsThread(mail) && ThreadOf(account, mail, recipient) is { } thread ? $"<{thread}@{options.From.Domain}>" : null,
+            References = MessageKey.ThreadOf(installation, account.Id, mail, recipient.Contact) is { } thread ? $"<{thread}@{options.From.Domain}>" : null,
             Language = language.Code,
             Date = mail.DecidedAt,
         };
     }
-
-    // A case's first mail: the others of that invoice are shown below it.
-    private static bool BeginsThread(Model.Mail mail) => mail is { Template: MailTemplates.PaymentFailed, Facts.Step: 0 };
-
-    // What an invoice's case has mailed to one contact is one thread. Its first mail is named by the invoice, and not by its number as the others
-    // are, so that the others know its name.
-    private string? ThreadOf(AccountFile account, Model.Mail mail, Recipient recipient) =>
-        mail.Template is MailTemplates.PaymentFailed or MailTemplates.SuspensionWarning or MailTemplates.AccountSuspended or MailTemplates.PaymentRecovered
-        && mail.Facts is { Subscription: { } subscription, PeriodStart: { } start }
-            ? Hash($"{installation}\n{account.Id}\n{subscription}\n{LocalDatePattern.Iso.Format(start)}\n{recipient.Contact}") : null;
-
-    // Numbers instead of the address: a Message-ID is passed on in answers and logs. Ids hold no control characters (RULES 15), so the
-    // parts can't run into each other.
-    private string KeyOf(AccountFile account, Model.Mail mail, Recipient recipient) =>
-        Hash($"{installation}\n{account.Id}\n{mail.Number}\n{recipient.Contact}");
-
-    private static string Hash(FormattableString text) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(FormattableString.Invariant(text))))[..32];
 }

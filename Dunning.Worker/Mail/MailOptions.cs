@@ -76,7 +76,7 @@ public sealed record MailOptions
         "Mail:Smtp:Host", "Mail:Smtp:Port", "Mail:Smtp:Security", "Mail:Smtp:User", "Mail:Smtp:Password", "Mail:Smtp:TimeoutSeconds",
         "Mail:Smtp:Connections", "Mail:Smtp:PerMinute", "Mail:Smtp:AcceptInvalidCertificate", "Mail:Smtp:OAuthTokenFile",
         "Mail:Dkim:Domain", "Mail:Dkim:Selector", "Mail:Dkim:KeyFile",
-        "Mail:Templates", .. MailLook.Keys,
+        "Mail:Templates", "Mail:AllowPickup", "Mail:BounceFolder", .. MailLook.Keys,
     ];
 
     /// <summary><c>Mail:Transport</c>: pickup (default: nothing leaves the machine unless that is asked for) or smtp.</summary>
@@ -106,6 +106,9 @@ public sealed record MailOptions
     /// <summary><c>Mail:Templates</c>: a folder of templates, file by file over the built-in ones. Its content is checked with the settings.</summary>
     public string? TemplatesFolder { get; init; }
 
+    /// <summary><c>Mail:BounceFolder</c>: where delivery status notifications are dropped, as files or as a Maildir. The Mail pass takes them in.</summary>
+    public string? BounceFolder { get; init; }
+
     /// <summary>The mail server, for smtp.</summary>
     public SmtpOptions? Smtp { get; init; }
 
@@ -117,7 +120,9 @@ public sealed record MailOptions
     /// Reads the keys below <c>Mail:</c> out of a flat configuration. Keys are compared without case; an empty value is none. Returns either
     /// the options or every fault: key, given value (but never a password), what is allowed.
     /// </summary>
-    public static (MailOptions? Options, ImmutableArray<string> Faults) Read(IEnumerable<KeyValuePair<string, string?>> settings)
+    /// <param name="settings">The configuration.</param>
+    /// <param name="chargesForReal">The gateway takes real money: then mails that only become files are a fault, unless <c>Mail:AllowPickup</c> says so.</param>
+    public static (MailOptions? Options, ImmutableArray<string> Faults) Read(IEnumerable<KeyValuePair<string, string?>> settings, bool chargesForReal = false)
     {
         var faults = new List<string>();
         var given = new SortedDictionary<string, string>(StringComparer.OrdinalIgnoreCase);
@@ -133,6 +138,15 @@ public sealed record MailOptions
             .Select(k => $"{k} is unknown: the keys are {string.Join(", ", s_keys)}"));
 
         var way = OneOf("Mail:Transport", MailWay.Pickup, ("pickup", MailWay.Pickup), ("smtp", MailWay.Smtp));
+        if (!OneOf("Mail:AllowPickup", false, ("true", true), ("false", false)) && chargesForReal && way == MailWay.Pickup)
+        {
+            faults.Add("Mail:Transport is 'pickup', but the gateway charges for real: customers would get no mail. Set Mail:Transport to smtp, or Mail:AllowPickup to true where a mail server takes the files from Mail:Pickup");
+        }
+        var bounces = given.GetValueOrDefault("Mail:BounceFolder");
+        if (bounces is not null && !Directory.Exists(bounces))
+        {
+            faults.Add($"Mail:BounceFolder is '{bounces}', but there is no such folder: make it, or leave the key away");
+        }
         var fromName = Line("Mail:FromName");
         var company = Line("Mail:Company") ?? fromName;
         var from = Box("Mail:From", fromName ?? company);
@@ -156,6 +170,7 @@ public sealed record MailOptions
             BillingLink = link,
             Look = MailLook.Read(given, company, faults),
             TemplatesFolder = given.GetValueOrDefault("Mail:Templates"),
+            BounceFolder = bounces,
             Smtp = Server(),
         };
         return faults.Count == 0 ? (options, []) : (null, [.. faults]);

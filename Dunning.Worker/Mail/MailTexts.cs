@@ -180,14 +180,14 @@ public sealed partial class MailTexts
     private string Page(Compiled compiled, Language language, List<(string Label, string Value, string Line)> rows, Dictionary<string, object> words)
     {
         // No blank line in it: those part paragraphs.
-        var table = rows.Count == 0 ? "" : Gap().Replace(Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
+        var table = rows.Count == 0 ? "" : Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
         {
             ["rows"] = rows.ConvertAll(r => new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["label"] = language.Typeset(r.Label),
                 ["value"] = language.Typeset(r.Value),
             }),
-        })), "\n");
+        })).Replace("\n\n", "\n", StringComparison.Ordinal);
         words[Details] = table;
         words["paragraphs"] = Tidy(compiled.Html(words)).Split("\n\n").Select(paragraph => new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -240,7 +240,27 @@ public sealed partial class MailTexts
     }
 
     // A paragraph whose every part was left out leaves no gap.
-    private static string Tidy(string text) => BlankLines().Replace(TrailingSpace().Replace(text, ""), "\n\n").Trim('\n');
+    private static string Tidy(string text)
+    {
+        var tidy = new StringBuilder(text.Length);
+        var isGap = false;
+        foreach (var range in text.AsSpan().Split('\n'))
+        {
+            var line = text.AsSpan(range).TrimEnd(" \t");
+            if (line.IsEmpty)
+            {
+                isGap = true;
+                continue;
+            }
+            if (tidy.Length > 0)
+            {
+                tidy.Append(isGap ? "\n\n" : "\n");
+            }
+            tidy.Append(line);
+            isGap = false;
+        }
+        return tidy.ToString();
+    }
 
     private static string FileOf(string language, string template) => language + "/" + template + ".txt";
 
@@ -334,15 +354,6 @@ public sealed partial class MailTexts
 
     [GeneratedRegex(@"(?<!\n\n)\{\{> details\}\}|\{\{> details\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
     private static partial Regex LooseDetails();
-
-    [GeneratedRegex(@"\n\s*\n", RegexOptions.CultureInvariant)]
-    private static partial Regex Gap();
-
-    [GeneratedRegex(@"\n{3,}", RegexOptions.CultureInvariant)]
-    private static partial Regex BlankLines();
-
-    [GeneratedRegex(@"[ \t]+(?=\n|$)", RegexOptions.CultureInvariant)]
-    private static partial Regex TrailingSpace();
 
     [GeneratedRegex("^[a-z]{2,3}$", RegexOptions.CultureInvariant)]
     private static partial Regex LanguageCode();

@@ -23,7 +23,7 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
         {
             if (composer.Compose(account, mail, recipient) is not { } message)
             {
-                results.Add(new DeliveryResult(recipient.Contact, DeliveryVerdict.Rejected, "not an address that can get mail"));
+                results.Add(new DeliveryResult(recipient.Contact, DeliveryVerdict.Bounced, "not an address that can get mail"));
                 continue;
             }
             // Stopping throws nothing away: what has left so far is reported.
@@ -36,7 +36,7 @@ public sealed class Mailer(MailComposer composer, IMailTransport transport, Time
             {
                 break;
             }
-            results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail));
+            results.Add(new DeliveryResult(recipient.Contact, delivery.Verdict, delivery.Detail, delivery.MayHaveLeft));
         }
         return results.ToImmutable();
     }

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
 
@@ -13,13 +15,17 @@ public static class MessageWriter
     private const string WordStart = "=?utf-8?B?";
     private const string WordEnd = "?=";
 
+    private static readonly SearchValues<byte> s_literal = SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Where(b => b != '=').Select(b => (byte)b)]);
+
+    private static ReadOnlySpan<byte> Hex => "0123456789ABCDEF"u8;
+
     // An encoded word is at most 75 characters; what is left for base64 holds so many bytes.
     private static readonly int s_wordBytes = (75 - WordStart.Length - WordEnd.Length) / 4 * 3;
 
     /// <summary>The message as bytes.</summary>
     public static byte[] Write(OutgoingMessage message)
     {
-        var text = new StringBuilder();
+        var text = new ArrayBufferWriter<byte>(Room(message));
         Header(text, "Date", message.Date.ToDateTimeUtc().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture));
         Header(text, "From", MailboxOf(message.From, "From"));
         if (message.ReplyTo is { } replyTo)
@@ -52,11 +58,11 @@ public static class MessageWriter
             }
             End(text, boundary);
         }
-        return Encoding.ASCII.GetBytes(text.ToString());
+        return text.WrittenSpan.ToArray();
     }
 
     // The plain text first: a reader takes the last that it can show.
-    private static void Bodies(StringBuilder output, OutgoingMessage message)
+    private static void Bodies(ArrayBufferWriter<byte> output, OutgoingMessage message)
     {
         if (message.Html is not { } html)
         {
@@ -71,42 +77,51 @@ public static class MessageWriter
         End(output, boundary);
     }
 
-    private static void Body(StringBuilder output, OutgoingMessage message, string kind, string content)
+    private static void Body(ArrayBufferWriter<byte> output, OutgoingMessage message, string kind, string content)
     {
         Header(output, "Content-Type", $"text/{kind}; charset=utf-8");
         Header(output, "Content-Language", message.Language);
         Header(output, "Content-Transfer-Encoding", "quoted-printable");
-        output.Append("\r\n");
+        Put(output, "\r\n");
         QuotedPrintable(output, content);
     }
 
-    private static void Attached(StringBuilder output, MailAttachment attachment)
+    private static void Attached(ArrayBufferWriter<byte> output, MailAttachment attachment)
     {
         Header(output, "Content-Type", attachment.MediaType);
-        output.Append("Content-Disposition: attachment").Append(FileName(attachment.FileName)).Append("\r\n");
+        Put(output, $"Content-Disposition: attachment{FileName(attachment.FileName)}\r\n");
         Header(output, "Content-Transfer-Encoding", "base64");
-        output.Append("\r\n");
-        var base64 = Convert.ToBase64String(attachment.Content.Span);
-        for (var i = 0; i < base64.Length; i += MaxLine)
+        Put(output, "\r\n");
+        for (var left = attachment.Content.Span; left.Length > 0;)
         {
-            output.Append(base64, i, Math.Min(MaxLine, base64.Length - i)).Append("\r\n");
+            var line = left[..Math.Min(MaxLine / 4 * 3, left.Length)];
+            Base64.EncodeToUtf8(line, output.GetSpan(MaxLine), out _, out var written);
+            output.Advance(written);
+            Put(output, "\r\n");
+            left = left[line.Length..];
         }
     }
 
     // A boundary can't come up in a part: quoted-printable writes "=" followed by two hexadecimal digits or nothing, base64 only at its end.
-    private static string BeginParts(StringBuilder output, OutgoingMessage message, string kind)
+    private static string BeginParts(ArrayBufferWriter<byte> output, OutgoingMessage message, string kind)
     {
         var boundary = $"=_{kind}_{message.Key}";
         Header(output, "Content-Type", $"multipart/{kind};\r\n boundary=\"{boundary}\"");
-        output.Append("\r\n");
+        Put(output, "\r\n");
         return boundary;
     }
 
-    private static void Begin(StringBuilder output, string boundary) => output.Append("\r\n--").Append(boundary).Append("\r\n");
+    private static void Begin(ArrayBufferWriter<byte> output, string boundary) => Put(output, $"\r\n--{boundary}\r\n");
 
-    private static void End(StringBuilder output, string boundary) => output.Append("\r\n--").Append(boundary).Append("--\r\n");
+    private static void End(ArrayBufferWriter<byte> output, string boundary) => Put(output, $"\r\n--{boundary}--\r\n");
 
-    private static void Header(StringBuilder output, string name, string value) => output.Append(name).Append(": ").Append(value).Append("\r\n");
+    private static void Header(ArrayBufferWriter<byte> output, string name, string value) => Put(output, $"{name}: {value}\r\n");
+
+    private static void Put(ArrayBufferWriter<byte> output, string ascii) => output.Advance(Encoding.ASCII.GetBytes(ascii, output.GetSpan(ascii.Length)));
+
+    // So much as it takes, or a little more.
+    private static int Room(OutgoingMessage message) =>
+        2048 + ((message.Text.Length + (message.Html?.Length ?? 0)) * 3 / 2) + message.Attachments.Sum(a => 512 + (a.Content.Length * 3 / 2));
 
     // A token or a quoted string where it is plain; else as RFC 2231 says, in as many pieces as it takes.
     private static string FileName(string name)
@@ -186,34 +201,58 @@ public static class MessageWriter
         }
     }
 
-    private static void QuotedPrintable(StringBuilder output, string text)
+    private static void QuotedPrintable(ArrayBufferWriter<byte> output, string text)
     {
-        foreach (var line in text.TrimEnd('\n').Split('\n'))
+        var bytes = Encoding.UTF8.GetBytes(text.TrimEnd('\n'));
+        for (var rest = bytes.AsSpan(); ;)
         {
-            var bytes = Encoding.UTF8.GetBytes(line);
-            var column = 0;
-            for (var i = 0; i < bytes.Length; i++)
+            var end = rest.IndexOf((byte)'\n');
+            Line(output, end < 0 ? rest : rest[..end]);
+            if (end < 0)
             {
-                var last = i == bytes.Length - 1;
-                var width = IsLiteral(bytes[i], column, last) ? 1 : 3;
-                if (column + width > (last ? MaxLine : MaxLine - 1)) // a soft break needs a place of its own
-                {
-                    output.Append("=\r\n");
-                    column = 0;
-                }
-                if (IsLiteral(bytes[i], column, last))
-                {
-                    output.Append((char)bytes[i]);
-                    column++;
-                }
-                else
-                {
-                    output.Append('=').Append(bytes[i].ToString("X2", CultureInfo.InvariantCulture));
-                    column += 3;
-                }
+                return;
             }
-            output.Append("\r\n");
+            rest = rest[(end + 1)..];
         }
+    }
+
+    private static void Line(ArrayBufferWriter<byte> output, ReadOnlySpan<byte> line)
+    {
+        // Three for one at the worst, and a soft break for every few.
+        var target = output.GetSpan((line.Length * 4) + 2);
+        var (at, column) = (0, 0);
+        for (var i = 0; i < line.Length; i++)
+        {
+            // Most of it is as it is: what stands neither first nor last is copied at once, as far as the line goes.
+            if (column > 0 && i < line.Length - 1)
+            {
+                var most = line.Slice(i, Math.Min(line.Length - 1 - i, MaxLine - 1 - column));
+                var run = most.IndexOfAnyExcept(s_literal) is var other and >= 0 ? other : most.Length;
+                line.Slice(i, run).CopyTo(target[at..]);
+                (i, at, column) = (i + run, at + run, column + run);
+            }
+            var last = i == line.Length - 1;
+            var width = IsLiteral(line[i], column, last) ? 1 : 3;
+            if (column + width > (last ? MaxLine : MaxLine - 1)) // a soft break needs a place of its own
+            {
+                "=\r\n"u8.CopyTo(target[at..]);
+                (at, column) = (at + 3, 0);
+            }
+            if (IsLiteral(line[i], column, last))
+            {
+                target[at++] = line[i];
+                column++;
+            }
+            else
+            {
+                target[at] = (byte)'=';
+                target[at + 1] = Hex[line[i] >> 4];
+                target[at + 2] = Hex[line[i] & 15];
+                (at, column) = (at + 3, column + 3);
+            }
+        }
+        "\r\n"u8.CopyTo(target[at..]);
+        output.Advance(at + 2);
 
         static bool IsLiteral(byte b, int column, bool last) => b switch
         {

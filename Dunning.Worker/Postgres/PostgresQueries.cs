@@ -10,7 +10,7 @@ public sealed record AccountView(
     DateOnly? SuspendedOn, DateOnly? PurgeOn, DateTime? AccessUntil, bool Closed, DateTime? PurgedAt, DateTime? ErasedAt, long EventCount,
     long Version, DateTime? LeaseUntil);
 
-public sealed record ContactView(int Number, string Email, string Name, string Role, string? Locale, bool Removed);
+public sealed record ContactView(int Number, string Email, string Name, string Role, string? Locale, bool Removed, DateTime? BouncedAt, string? BounceReason);
 
 public sealed record MethodView(
     string Id, int Generation, string Token, DateOnly? Expires, bool IsDefault, bool IsBackup, string? Brand, string? Last4, string State, bool Retired);
@@ -33,7 +33,7 @@ public sealed record ChargeView(
 
 public sealed record MailView(
     int MailNumber, int Contact, string MailKey, string Template, DateTime DecidedAt, string Facts, string Email, string Locale, string State,
-    int Tries, DateTime? NextTryAt, DateTime? SettledAt);
+    int Tries, DateTime? NextTryAt, DateTime? SettledAt, string? Detail);
 
 public sealed record NoticeView(string SubscriptionId, DateOnly PeriodStart, string Kind, string Audience, DateTime PostedAt, DateTime? ClearedAt);
 
@@ -70,7 +70,7 @@ public sealed class PostgresQueries(NpgsqlDataSource source)
                    purged_at, erased_at, event_count, version, lease_until
             from dunning.account where id = @id;
 
-            select number, coalesce(email, @erased) as email, name, role, locale, removed
+            select number, coalesce(email, @erased) as email, name, role, locale, removed, bounced_at, bounce_reason
             from dunning.contact where account_id = @id order by number;
 
             select id, generation, coalesce(token, @erased) as token, expires, is_default, is_backup, brand, last4, state, retired
@@ -96,7 +96,7 @@ public sealed class PostgresQueries(NpgsqlDataSource source)
             from dunning.charge where account_id = @id order by first_called_at, key;
 
             select mail_number, contact, mail_key, template, decided_at, facts::text as facts, coalesce(email, @erased) as email, locale, state,
-                   tries, next_try_at, settled_at
+                   tries, next_try_at, settled_at, detail
             from dunning.outbox where account_id = @id order by mail_number, contact;
 
             select subscription_id, period_start, kind, audience, posted_at, cleared_at

@@ -52,9 +52,13 @@ internal sealed record AccountRow(
     };
 }
 
-internal sealed record ContactRow(string AccountId, int Number, string? Email, string Name, string Role, string? Locale, bool Removed)
+internal sealed record ContactRow(
+    string AccountId, int Number, string? Email, string Name, string Role, string? Locale, bool Removed, DateTime? BouncedAt, string? BounceReason, bool BounceReported)
 {
-    public Contact ToContact() => new(Number, Email ?? Erased.Text, Name, Texts.Role[Role], Locale, Removed);
+    public Contact ToContact() => new(Number, Email ?? Erased.Text, Name, Texts.Role[Role], Locale, Removed)
+    {
+        Bounce = BouncedAt is { } at ? new Bounce(at.Instant(), BounceReason!, BounceReported) : null,
+    };
 }
 
 internal sealed record MethodRow(
@@ -182,7 +186,7 @@ internal sealed record ChargeRow(
 
 internal sealed record OutboxRow(
     string AccountId, int MailNumber, int Contact, string Template, DateTime DecidedAt, string Facts, string? Email, string? Name, string Locale,
-    string State, int Tries, DateTime? NextTryAt, DateTime? SettledAt)
+    string State, int Tries, DateTime? NextTryAt, DateTime? SettledAt, string? Detail)
 {
     public static Model.Mail ToMail(IEnumerable<OutboxRow> rows)
     {
@@ -204,6 +208,7 @@ internal sealed record OutboxRow(
                 Tries = r.Tries,
                 NextTryAt = r.NextTryAt.Instant(),
                 SettledAt = r.SettledAt.Instant(),
+                Detail = r.Detail,
             })],
         };
     }

@@ -152,12 +152,16 @@ internal static class Save
         .Text("role", r => Texts.Role[r.Thing.Role])
         .Text("locale", r => r.Thing.Locale)
         .Flag("removed", r => r.Thing.Removed)
+        .Moment("bounced_at", r => r.Thing.Bounce?.At)
+        .Text("bounce_reason", r => r.Thing.Bounce?.Reason)
+        .Flag("bounce_reported", r => r.Thing.Bounce?.IsReported ?? false)
         .Statement(
             """
-            insert into dunning.contact (account_id, number, email, name, role, locale, removed)
-            select account_id, number, email, name, role, locale, removed from {rows}
+            insert into dunning.contact (account_id, number, email, name, role, locale, removed, bounced_at, bounce_reason, bounce_reported)
+            select account_id, number, email, name, role, locale, removed, bounced_at, bounce_reason, bounce_reported from {rows}
             on conflict (account_id, number) do update set
-                email = excluded.email, name = excluded.name, role = excluded.role, locale = excluded.locale, removed = excluded.removed
+                email = excluded.email, name = excluded.name, role = excluded.role, locale = excluded.locale, removed = excluded.removed,
+                bounced_at = excluded.bounced_at, bounce_reason = excluded.bounce_reason, bounce_reported = excluded.bounce_reported
             """);
 
     private static NpgsqlBatchCommand? MethodsChanged(List<Of<PaymentMethod>> rows) => rows.Count == 0 ? null : Methods(rows).Statement(
@@ -336,10 +340,11 @@ internal static class Save
         .Int("tries", r => r.Recipient.Tries)
         .Moment("next_try_at", r => r.Recipient.NextTryAt)
         .Moment("settled_at", r => r.Recipient.SettledAt)
+        .Text("detail", r => r.Recipient.Detail)
         .Statement(
             """
             insert into dunning.outbox (account_id, mail_number, contact, mail_key, template, decided_at, facts, email, name, locale, state,
-                tries, next_try_at, settled_at)
+                tries, next_try_at, settled_at, detail)
             select * from {rows}
             """);
 
@@ -352,9 +357,11 @@ internal static class Save
         .Int("tries", r => r.Recipient.Tries)
         .Moment("next_try_at", r => r.Recipient.NextTryAt)
         .Moment("settled_at", r => r.Recipient.SettledAt)
+        .Text("detail", r => r.Recipient.Detail)
         .Statement(
             """
-            update dunning.outbox o set state = u.state, tries = u.tries, next_try_at = u.next_try_at, settled_at = u.settled_at
+            update dunning.outbox o set state = u.state, tries = u.tries, next_try_at = u.next_try_at, settled_at = u.settled_at,
+                detail = u.detail
             from {rows}
             where o.account_id = u.account_id and o.mail_number = u.mail_number and o.contact = u.contact
             """);

@@ -21,7 +21,7 @@ public sealed class MailKitSmtpTransportTests
         {
             Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
             var bad = s_message with { To = Mailbox.Find("bad@example.com", null)! };
-            Assert.Equal(DeliveryVerdict.Rejected, (await transport.SendAsync(bad, default)).Verdict);
+            Assert.Equal(DeliveryVerdict.Bounced, (await transport.SendAsync(bad, default)).Verdict);
             Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
             Assert.Equal((1, 2), (server.Connections, server.Taken.Count));
         }

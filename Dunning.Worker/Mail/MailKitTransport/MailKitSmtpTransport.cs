@@ -2,6 +2,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
+using Dunning.Ports;
 using MailKit;
 using MailKit.Net.Smtp;
 using MailKit.Security;
@@ -98,12 +99,9 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
 
     private async Task<Delivery> SendAsync(Connection connection, OutgoingMessage message, CancellationToken deadline)
     {
-        using var mime = await MimeMessage.LoadAsync(new MemoryStream(MessageWriter.Write(message)), deadline).ConfigureAwait(false);
-        if (_signer is not null)
-        {
-            mime.Prepare(EncodingConstraint.SevenBit);
-            _signer.Sign(mime, s_signed);
-        }
+        using var body = new WrittenBody();
+        var bytes = MessageWriter.Write(message);
+        using var mime = await body.ReadAsync(_signer is null ? bytes : await SignAsync(_signer, bytes, deadline).ConfigureAwait(false), deadline).ConfigureAwait(false);
         connection.Messages++;
         try
         {
@@ -122,8 +120,24 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
             };
             var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, stage);
             // A no to us as the sender says nothing about the recipient, and an operator can mend it.
-            return SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) && !isOurs ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
+            return !SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) || isOurs ? Delivery.Deferred(detail)
+                : e.ErrorCode == SmtpErrorCode.RecipientNotAccepted ? Delivery.Bounced(detail) : Delivery.Rejected(detail);
         }
+        catch (Exception e) when (body.IsHandedOver && Trouble(e) is { } detail)
+        {
+            return new Delivery(DeliveryVerdict.Deferred, detail + ", after the whole message: it may have arrived", MayHaveLeft: true);
+        }
+    }
+
+    private static async Task<byte[]> SignAsync(DkimSigner signer, byte[] message, CancellationToken deadline)
+    {
+        using var mime = await MimeMessage.LoadAsync(new MemoryStream(message), deadline).ConfigureAwait(false);
+        signer.Sign(mime, s_signed);
+        using var signed = new MemoryStream(message.Length + 1024);
+        var options = FormatOptions.Default.Clone();
+        options.NewLineFormat = NewLineFormat.Dos;
+        await mime.WriteToAsync(options, signed, deadline).ConfigureAwait(false);
+        return signed.ToArray();
     }
 
     // A connection that was at work a moment ago, an idle one that still answers, or a new one. Asking first (NOOP) is what makes using the idle ones
@@ -221,6 +235,37 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         else
         {
             connection.Client.Dispose();
+        }
+    }
+
+    // A body as it was written: there is nothing for MimeKit to take apart and put together again.
+    private sealed class WrittenBody() : MimeEntity("text", "plain")
+    {
+        private byte[] _bytes = [];
+        private int _start;
+
+        // All of it has been written to the server, or to what is sent next.
+        public bool IsHandedOver { get; private set; }
+
+        public async Task<MimeMessage> ReadAsync(byte[] message, CancellationToken ct)
+        {
+            (_bytes, _start) = (message, message.AsSpan().IndexOf("\r\n\r\n"u8) + 4);
+            Headers.Clear(); // all of them are the message's
+            return new MimeMessage(await HeaderList.LoadAsync(new MemoryStream(message, 0, _start), ct).ConfigureAwait(false)) { Body = this };
+        }
+
+        public override void Prepare(EncodingConstraint constraint, int maxLineLength = 78)
+        {
+            // Seven bits and short lines, whatever the server can do.
+        }
+
+        public override void WriteTo(FormatOptions options, Stream stream, bool contentOnly, CancellationToken cancellationToken = default) =>
+            stream.Write(_bytes, _start, _bytes.Length - _start);
+
+        public override async Task WriteToAsync(FormatOptions options, Stream stream, bool contentOnly, CancellationToken cancellationToken = default)
+        {
+            await stream.WriteAsync(_bytes.AsMemory(_start), cancellationToken).ConfigureAwait(false);
+            IsHandedOver |= stream is not MimeKit.IO.MeasuringStream;
         }
     }
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Mail;
 using System.Net.Mime;
 using System.Text;
+using Dunning.Ports;
 
 namespace Dunning.Mail.SystemTransport;
 
@@ -14,6 +15,8 @@ namespace Dunning.Mail.SystemTransport;
 public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
 {
     private readonly SemaphoreSlim _places = new(smtp.Connections);
+
+    private const string NoAnswer = "no answer in time";
 
     /// <inheritdoc/>
     public async Task<Delivery> SendAsync(OutgoingMessage message, CancellationToken ct)
@@ -27,9 +30,9 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
             return Delivery.NoTurn;
         }
         using var deadline = new CancellationTokenSource(smtp.Timeout);
+        using var mime = Mime(message);
         try
         {
-            using var mime = Mime(message);
             using var client = new SmtpClient(smtp.Host, smtp.Port)
             {
                 EnableSsl = smtp.Security != SmtpSecurity.None, // required then: without STARTTLS nothing is sent
@@ -44,18 +47,17 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         catch (SmtpFailedRecipientException e)
         {
             var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, "recipient");
-            return SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) ? Delivery.Rejected(detail) : Delivery.Deferred(detail);
+            return SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) ? Delivery.Bounced(detail) : Delivery.Deferred(detail);
         }
         catch (SmtpException e)
         {
             // Sender, login or message: it does not say which. Only the recipient's refusal is surely one for good.
-            return Delivery.Deferred(e.StatusCode > 0 ? SmtpReply.Describe((int)e.StatusCode, e.Message, "session")
-                : deadline.IsCancellationRequested ? "no answer in time"
-                : $"connection failed: {(e.InnerException ?? e).GetType().Name}");
+            return e.StatusCode > 0 ? Delivery.Deferred(SmtpReply.Describe((int)e.StatusCode, e.Message, "session"))
+                : Lost(mime, deadline.IsCancellationRequested ? NoAnswer : $"connection failed: {(e.InnerException ?? e).GetType().Name}");
         }
         catch (OperationCanceledException)
         {
-            return Delivery.Deferred("no answer in time");
+            return Lost(mime, NoAnswer);
         }
         finally
         {
@@ -79,6 +81,15 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
             using var mime = Mime(message);
             await client.SendMailAsync(mime, ct).ConfigureAwait(false);
         }
+    }
+
+    // It does not say how far it came; but its last part has been read to its end, or not.
+    private static Delivery Lost(MailMessage mime, string detail)
+    {
+        var last = mime.Attachments.Count > 0 ? mime.Attachments[^1].ContentStream : mime.AlternateViews.Count > 0 ? mime.AlternateViews[^1].ContentStream : null;
+        return last is null || last.Position == last.Length
+            ? new Delivery(DeliveryVerdict.Deferred, detail + ", after the whole message: it may have arrived", MayHaveLeft: true)
+            : Delivery.Deferred(detail);
     }
 
     private static MailMessage Mime(OutgoingMessage message)
