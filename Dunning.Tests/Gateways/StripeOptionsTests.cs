@@ -83,6 +83,17 @@ public sealed class StripeOptionsTests : IDisposable
         Assert.Equal("Payments:Gateway is 'paypal', but must be sandbox or stripe", Assert.Single(faults));
     }
 
+    // Charged for real, but mailed into a folder: customers would never hear of it.
+    [Theory]
+    [InlineData("rk_live_51HfVeryVerySecret", "pickup", "false", 1)]
+    [InlineData("rk_live_51HfVeryVerySecret", "pickup", "true", 0)]
+    [InlineData(Secret, "pickup", "false", 0)]
+    public void Read_ALiveKeyWithMailsThatDoNotLeave_IsAFault(string key, string transport, string allow, int faults) =>
+        Assert.Equal(faults, WorkerSettings.Read(new ConfigurationBuilder().AddInMemoryCollection(
+        [
+            new("Payments:Gateway", "stripe"), new("Payments:Stripe:SecretKey", key), new("Mail:Transport", transport), new("Mail:AllowPickup", allow),
+        ]).Build()).Faults.Length);
+
     [Fact]
     public void Print_Options_ShowNoKey()
     {

@@ -10,6 +10,12 @@ namespace Dunning.Tests.Postgres;
 /// <summary>Each invariant is refused by the database itself.</summary>
 public sealed class SchemaTests : IAsyncLifetime
 {
+    private const string Document =
+        "insert into dunning.document select 'invoice:F-2026-000001', 'fr', 'invoice', account_id, subscription_id, period_start, 'pdf'::bytea, sha256('pdf'::bytea), issued_at from dunning.invoice where number = 1";
+
+    private const string EInvoice =
+        "insert into dunning.einvoice select series, year, number, 'invoice', subscription_id, period_start, 'pending', 0, issued_at from dunning.invoice where number = 1";
+
     private Rig _rig = null!;
 
     public async Task InitializeAsync()
@@ -59,12 +65,28 @@ public sealed class SchemaTests : IAsyncLifetime
         { "charge_code", "update dunning.charge set code = 'lost_card'" },
         { "outbox_mail_key_key", "insert into dunning.outbox select account_id, 99, contact, mail_key, template, decided_at, facts, email, name, locale, state, tries, null, null from dunning.outbox" },
         { "outbox_settled", "update dunning.outbox set state = 'accepted'" },
+        { "outbox_settled", "update dunning.outbox set state = 'digested'" },
+        { "outbox_pending_has_address", "update dunning.outbox set state = 'held', email = null" },
+        { "outbox_held_has_no_try", "update dunning.outbox set state = 'held', tries = 1" },
+        { "contact_frequency_check", "update dunning.contact set frequency = 'hourly'" },
         { "outbox_pending_has_address", "update dunning.outbox set email = null" },
         { "due_pass_check", "update dunning.due set pass = 'all'" },
         { "event_pkey", "insert into dunning.event select * from dunning.event" },
         { "append-only", "update dunning.event set at = at" },
         { "append-only", "delete from dunning.event" },
         { "append-only", "truncate dunning.event" },
+        { "document_pkey", $"{Document}; {Document}" },
+        { "document_hash", Document.Replace("sha256('pdf'::bytea)", "sha256('other'::bytea)") },
+        { "document_kind_check", Document.Replace("'invoice'", "'reminder'") },
+        { "document_subscription_id_period_start_fkey", Document.Replace("subscription_id, period_start, 'pdf'", "'nothing', period_start, 'pdf'") },
+        { "append-only", $"{Document}; update dunning.document set language = 'en'" },
+        { "append-only", "delete from dunning.document" },
+        { "append-only", "truncate dunning.document" },
+        { "einvoice_pkey", $"{EInvoice}; {EInvoice}" },
+        { "einvoice_settled", EInvoice.Replace("'pending'", "'handed_in'") },
+        { "einvoice_settled", $"{EInvoice}; update dunning.einvoice set settled_at = '2026-01-01'" },
+        { "einvoice_fault_told", $"{EInvoice}; update dunning.einvoice set state = 'inexpressible', settled_at = '2026-01-01', next_try_at = null" },
+        { "einvoice_state_check", $"{EInvoice}; update dunning.einvoice set state = 'lost', settled_at = '2026-01-01', next_try_at = null" },
     };
 
     [Theory]
@@ -88,7 +110,8 @@ public sealed class SchemaTests : IAsyncLifetime
         Assert.Equal("domestic eu_consumer reverse_charge export", All(Texts.Tax));
         Assert.Equal("first step recharge", All(Texts.Attempt));
         Assert.Equal("in_flight unknown pending succeeded failed abandoned refused", All(Texts.Charge));
-        Assert.Equal("pending accepted dead dropped", All(Texts.Delivery));
+        Assert.Equal("pending accepted dead dropped held digested", All(Texts.Delivery));
+        Assert.Equal("at_once daily weekly", All(Texts.Frequency));
         Assert.Equal("reconcile renew dun end_access purge remind mail", All(Texts.Pass));
 
         static string All<T>(TextOf<T> texts)

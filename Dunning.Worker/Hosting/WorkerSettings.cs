@@ -28,6 +28,9 @@ public sealed record WorkerSettings
     /// <summary>What the mails say.</summary>
     public required MailTexts Texts { get; init; }
 
+    /// <summary>How documents look, and where they are handed in.</summary>
+    public required DocumentSettings Documents { get; init; }
+
     /// <summary>Which gateway charges, and how.</summary>
     public required PaymentSettings Payments { get; init; }
 
@@ -71,9 +74,10 @@ public sealed record WorkerSettings
         var faults = ImmutableArray.CreateBuilder<string>();
         var rules = Take(RuleOptions.Read(flat));
         var seller = Take(SellerSettings.Read(flat, rules ?? new RuleOptions()));
-        var mail = Take(MailOptions.Read(flat));
-        var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var payments = Take(PaymentSettings.Read(flat, rules ?? new RuleOptions()));
+        var mail = Take(MailOptions.Read(flat, chargesForReal: payments is { IsLive: true }));
+        var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
+        var documents = Take(DocumentSettings.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var limits = new PassLimits
         {
@@ -102,6 +106,7 @@ public sealed record WorkerSettings
             Seller = seller!,
             Mail = mail!,
             Texts = texts!,
+            Documents = documents!,
             Payments = payments!,
             Jobs = jobs!,
             Limits = limits,
