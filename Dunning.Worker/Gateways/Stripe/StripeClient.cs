@@ -130,16 +130,16 @@ internal sealed class StripeClient : IDisposable
         ResiliencePipeline<Raw> pipeline, HttpMethod method, string path, IEnumerable<KeyValuePair<string, string>>? fields, string? idempotencyKey,
         JsonTypeInfo<T> type, Func<T, bool> isIt, CancellationToken ct)
     {
-        var key = _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
-        if (key?.IsLive != _options.Key.IsLive)
-        {
-            return new StripeReply<T>.NotSent(
-                key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
-                    : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start", IsForAll: true);
-        }
         var isSent = false;
         try
         {
+            var key = _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
+            if (key?.IsLive != _options.Key.IsLive)
+            {
+                return new StripeReply<T>.NotSent(
+                    key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
+                        : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start", IsForAll: true);
+            }
             var raw = await pipeline.ExecuteAsync(async token =>
             {
                 using var request = new HttpRequestMessage(method, path);
@@ -164,8 +164,9 @@ internal sealed class StripeClient : IDisposable
         {
             return new StripeReply<T>.NoAnswer();
         }
-        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
+            // The caller's time is over, or the client is being closed.
             return isSent ? new StripeReply<T>.NoAnswer() : new StripeReply<T>.NotSent("not sent: it waited too long for its turn", IsForAll: false);
         }
     }
