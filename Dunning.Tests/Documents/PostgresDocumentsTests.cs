@@ -7,6 +7,7 @@ using Dunning.Model;
 using Dunning.Passes;
 using Dunning.Ports;
 using Dunning.Postgres;
+using Dunning.Tests.Gateways;
 using Dunning.Tests.Postgres;
 using NodaTime;
 using Npgsql;
@@ -99,8 +100,23 @@ public sealed class PostgresDocumentsTests : IAsyncLifetime
         Assert.Equal("avoir-A-2026-000001.pdf", attachment.FileName);
         Assert.Contains("F-2026-000001 du 1er mars 2026", new PdfFile(attachment.Content.ToArray()).AllText);
         Assert.Empty(await ForAsync(Mail(MailTemplates.SubscriptionCanceled, at: at + Duration.FromDays(30))));
-        Assert.Equal(DocumentKind.CreditNote, (await Documents().FindAsync("A-2026-000001", "fr", default))!.Kind);
-        Assert.Null(await Documents().FindAsync("A-2026-000002", "fr", default));
+        Assert.Equal(DocumentKind.CreditNote, (await Documents().FindAsync("A-2026-000001", null, "fr", default))!.Kind);
+        Assert.Null(await Documents().FindAsync("A-2026-000002", null, "fr", default));
+    }
+
+    // Asked for while the charge is under way, it would say 'due' for ever of an invoice that is paid a second later.
+    [Fact]
+    public async Task A_document_is_kept_once_the_first_charge_has_its_outcome()
+    {
+        var documents = PostgresDocuments.Open(_rig.Source, new ManualTime());
+        Assert.Contains("À payer", new PdfFile((await documents.FindAsync("F-2026-000001", null, "fr", default))!.Content).AllText);
+        Assert.Equal(0, await _rig.ScalarAsync<long>("select count(*) from dunning.document"));
+        Assert.Null(await documents.FindAsync("F-2026-000001", DocumentKind.Receipt, "fr", default));
+
+        await _rig.Book.AnswerAsync([new AnswerFor("a", null, f => Samples.Paid(f, Rig.Now))], default);
+        Assert.Contains("Payée le 1er mars 2026", new PdfFile((await documents.FindAsync("F-2026-000001", null, "fr", default))!.Content).AllText);
+        Assert.NotNull(await documents.FindAsync("F-2026-000001", DocumentKind.Receipt, "fr", default));
+        Assert.Equal(2, await _rig.ScalarAsync<long>("select count(*) from dunning.document"));
     }
 
     // What a customer has in hand is what we have, whatever the renderer becomes, and after erasure too.

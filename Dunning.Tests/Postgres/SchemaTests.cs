@@ -10,6 +10,12 @@ namespace Dunning.Tests.Postgres;
 /// <summary>Each invariant is refused by the database itself.</summary>
 public sealed class SchemaTests : IAsyncLifetime
 {
+    private const string Document =
+        "insert into dunning.document select 'invoice:F-2026-000001', 'fr', 'invoice', account_id, subscription_id, period_start, 'pdf'::bytea, sha256('pdf'::bytea), issued_at from dunning.invoice where number = 1";
+
+    private const string EInvoice =
+        "insert into dunning.einvoice select series, year, number, 'invoice', subscription_id, period_start, 'pending', 0, issued_at from dunning.invoice where number = 1";
+
     private Rig _rig = null!;
 
     public async Task InitializeAsync()
@@ -69,6 +75,18 @@ public sealed class SchemaTests : IAsyncLifetime
         { "append-only", "update dunning.event set at = at" },
         { "append-only", "delete from dunning.event" },
         { "append-only", "truncate dunning.event" },
+        { "document_pkey", $"{Document}; {Document}" },
+        { "document_hash", Document.Replace("sha256('pdf'::bytea)", "sha256('other'::bytea)") },
+        { "document_kind_check", Document.Replace("'invoice'", "'reminder'") },
+        { "document_subscription_id_period_start_fkey", Document.Replace("subscription_id, period_start, 'pdf'", "'nothing', period_start, 'pdf'") },
+        { "append-only", $"{Document}; update dunning.document set language = 'en'" },
+        { "append-only", "delete from dunning.document" },
+        { "append-only", "truncate dunning.document" },
+        { "einvoice_pkey", $"{EInvoice}; {EInvoice}" },
+        { "einvoice_settled", EInvoice.Replace("'pending'", "'handed_in'") },
+        { "einvoice_settled", $"{EInvoice}; update dunning.einvoice set settled_at = '2026-01-01'" },
+        { "einvoice_fault_told", $"{EInvoice}; update dunning.einvoice set state = 'inexpressible', settled_at = '2026-01-01', next_try_at = null" },
+        { "einvoice_state_check", $"{EInvoice}; update dunning.einvoice set state = 'lost', settled_at = '2026-01-01', next_try_at = null" },
     };
 
     [Theory]

@@ -179,7 +179,7 @@ internal static class MailCommand
     private static CommandException Faulty(string what, IEnumerable<string> faults) =>
         new(what + string.Concat(faults.Select(f => Environment.NewLine + "  " + f)));
 
-    private static string LanguageOf(MailTexts texts, string locale) =>
+    internal static string LanguageOf(MailTexts texts, string locale) =>
         texts.Languages.Contains(locale.Split('-', '_')[0].ToLowerInvariant(), StringComparer.Ordinal) ? texts.LanguageFor(locale).Code
             : throw new CommandException($"--locale is '{locale}', but there is no folder of templates for it, only for {string.Join(", ", texts.Languages)}");
 

@@ -15,14 +15,7 @@ internal static class OutboxCommands
         var state = new Option<string?>("--state") { Description = "pending, held (for a digest), digested, accepted, dead or dropped. Default: any" };
         state.AcceptOnlyFromAmong("pending", "held", "digested", "accepted", "dead", "dropped");
         var account = new Option<string?>("--account") { Description = "Of one account" };
-        var limit = new Option<int>("--limit") { Description = "At most so many, the latest decided first", DefaultValueFactory = _ => 50 };
-        limit.Validators.Add(result =>
-        {
-            if (!result.Errors.Any() && result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
-            {
-                result.AddError("--limit must be from 1 to 1000000");
-            }
-        });
+        var limit = InvoicesCommand.LimitOption("At most so many, the latest decided first", 50);
         var bouncing = new Option<bool>("--bouncing") { Description = "The contacts that mail does not reach instead" };
         var json = new Option<bool>("--json") { Description = "One JSON object a line; instants in UTC" };
         var command = new Command("list",

@@ -40,7 +40,7 @@ internal static class ShowCommand
             await using var database = await context.OpenDatabaseAsync(settings, ct);
             if (await AccountPage.ReadAsync(database, settings, id, context.Time, ct) is not { } page)
             {
-                throw new CommandException($"there is no account '{id}' in {database.Description}{await AlikeAsync(database, id, ct)}");
+                throw await NoAccountAsync(database, id, ct);
             }
             if (page.HasOtherRules)
             {
@@ -54,6 +54,10 @@ internal static class ShowCommand
         });
         return command;
     }
+
+    /// <summary>That there is no such account, and which there are of a similar id.</summary>
+    internal static async Task<CommandException> NoAccountAsync(Database database, string id, CancellationToken ct) =>
+        new($"there is no account '{id}' in {database.Description}{await AlikeAsync(database, id, ct)}");
 
     // Who mistypes an id has most of it right.
     private static async Task<string> AlikeAsync(Database database, string id, CancellationToken ct)

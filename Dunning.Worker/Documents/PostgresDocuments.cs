@@ -24,6 +24,23 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
 {
     private const string Pdf = "application/pdf";
 
+    /// <summary>How long an invoice waits for its first charge's outcome, before it is one that was sent while it was due.</summary>
+    internal static readonly Duration Patience = Duration.FromDays(1);
+
+    /// <summary>
+    /// Whether an invoice (<c>i</c>, with its receivable <c>r</c>) says from now on what it says now: its first charge has its outcome, or it was issued by
+    /// <c>@patient</c>, that is, has waited long enough for it. Before, a document is made but not kept.
+    /// </summary>
+    internal const string IsFinal = "(r.state <> 'open' or r.case_schedule is not null or i.issued_at <= @patient)";
+
+    /// <summary>Those of a database, with the built-in languages: what users write is mails.</summary>
+    public static PostgresDocuments Open(NpgsqlDataSource source, TimeProvider time)
+    {
+        var languages = MailTexts.Load();
+        var texts = DocumentTexts.Load(languages);
+        return new PostgresDocuments(source, new PdfRenderer(texts), texts, languages, time);
+    }
+
     /// <inheritdoc/>
     public async Task<ImmutableArray<MailAttachment>> ForMailAsync(AccountFile account, Model.Mail mail, string language, CancellationToken ct)
     {
@@ -67,25 +84,38 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         return attachments.ToImmutable();
     }
 
-    /// <summary>The document of that number, an invoice's or a credit note's; null when there is none.</summary>
-    public async Task<StoredDocument?> FindAsync(string number, string language, CancellationToken ct)
+    /// <summary>
+    /// The document of that number, an invoice's or a credit note's, or another of the same invoice; null when there is none of that number, or none of
+    /// that kind: no payment, nothing voided.
+    /// </summary>
+    public async Task<StoredDocument?> FindAsync(string number, DocumentKind? kind, string language, CancellationToken ct)
     {
         if (DocumentNumber.Parse(number) is not { } parsed)
         {
             return null;
         }
         var row = (await QueryAsync(
-            "(i.series, i.year, i.number) = (@Series, @Year, @Count) or (c.series, c.year, c.number) = (@Series, @Year, @Count)",
-            new { parsed.Series, parsed.Year, parsed.Count },
-            ct)).FirstOrDefault();
+            $"(i.subscription_id, i.period_start) in ({PostgresInvoices.KeyOfNumber})", new { parsed.Series, parsed.Year, parsed.Count }, ct)).FirstOrDefault();
         return row is null ? null
-            : await GetAsync(row, row.InvoiceNumber == number ? DocumentKind.Invoice : DocumentKind.CreditNote, mails.LanguageFor(language), ct);
+            : await FindAsync(row, kind ?? (row.InvoiceNumber == number ? DocumentKind.Invoice : DocumentKind.CreditNote), language, ct);
     }
 
-    /// <summary>What the documents of an invoice tell, in a language; null when there is none of that subscription and period.</summary>
-    internal async Task<InvoiceFacts?> FactsAsync(string subscription, LocalDate start, string language, CancellationToken ct) =>
-        (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct))
-            .FirstOrDefault()?.ToFacts(mails.LanguageFor(language).Code);
+    /// <summary>A document of the invoice of that subscription and period; null when there is none of that kind.</summary>
+    public async Task<StoredDocument?> FindAsync(string subscription, LocalDate start, DocumentKind kind, string language, CancellationToken ct) =>
+        (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct)).FirstOrDefault() is { } row
+            ? await FindAsync(row, kind, language, ct) : null;
+
+    /// <summary>What the documents of an invoice tell, and the words of their language.</summary>
+    /// <exception cref="InvalidOperationException">There is no invoice of that subscription and period.</exception>
+    internal async Task<(InvoiceFacts Facts, DocumentWords Words)> FactsAsync(string subscription, LocalDate start, string language, CancellationToken ct)
+    {
+        var rows = await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct);
+        var of = mails.LanguageFor(language);
+        return (rows.Single().ToFacts(of.Code), texts.In(of));
+    }
+
+    private async Task<StoredDocument?> FindAsync(InvoiceRow row, DocumentKind kind, string language, CancellationToken ct) =>
+        row.Has(kind) ? await GetAsync(row, kind, mails.LanguageFor(language), ct) : null;
 
     private async Task<StoredDocument> GetAsync(InvoiceRow row, DocumentKind kind, Language language, CancellationToken ct)
     {
@@ -95,6 +125,10 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         if (bytes is null)
         {
             var made = renderer.Render(kind, row.ToFacts(language.Code), language);
+            if (!row.IsFinal)
+            {
+                return new StoredDocument(kind, number, name, made);
+            }
             await using var connection = await source.OpenConnectionAsync(ct);
             await connection.ExecuteAsync(new CommandDefinition(
                 """
@@ -123,11 +157,14 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     private async Task<IEnumerable<InvoiceRow>> QueryAsync(string where, object parameters, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
+        var given = new DynamicParameters(parameters);
+        given.Add("patient", (Instant.FromDateTimeOffset(time.GetUtcNow()) - Patience).Utc());
         return await connection.QueryAsync<InvoiceRow>(new CommandDefinition(
             $"""
             select i.account_id, i.subscription_id, i.period_start, i.period_end, i.series, i.year, i.number, i.issued_at, i.issued_on, i.plan_code,
                    p.names::text as plan_names, i.quantity, i.currency, i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied,
-                   i.amount_due, s.identity::text as seller, i.buyer::text as buyer, r.state, r.settled_at, r.case_schedule is null as at_first,
+                   i.amount_due, s.identity::text as seller, i.buyer::text as buyer, r.state, r.settled_at,
+                   r.case_schedule is null as has_no_case, {IsFinal} as is_final,
                    paid.amount as paid_amount, paid.brand as paid_brand, paid.last4 as paid_last4,
                    c.series as note_series, c.year as note_year, c.number as note_number, c.issued_at as note_issued_at, c.issued_on as note_issued_on,
                    t.identity::text as note_seller
@@ -146,20 +183,27 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
             ) paid on r.state = 'paid'
             where {where}
             """,
-            parameters,
+            given,
             cancellationToken: ct));
     }
 
     private sealed record InvoiceRow(
         string AccountId, string SubscriptionId, DateOnly PeriodStart, DateOnly PeriodEnd, string Series, int Year, long Number, DateTime IssuedAt,
         DateOnly IssuedOn, string PlanCode, string? PlanNames, int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp,
-        long Tax, long CreditApplied, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool AtFirst, long? PaidAmount,
+        long Tax, long CreditApplied, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool HasNoCase, bool IsFinal, long? PaidAmount,
         string? PaidBrand, string? PaidLast4, string? NoteSeries, int? NoteYear, long? NoteNumber, DateTime? NoteIssuedAt, DateOnly? NoteIssuedOn,
         string? NoteSeller)
     {
         public string InvoiceNumber => DocumentNumber.Of(Series, Year, Number);
 
         public string? CreditNoteNumber => NoteSeries is null ? null : DocumentNumber.Of(NoteSeries, NoteYear!.Value, NoteNumber!.Value);
+
+        public bool Has(DocumentKind kind) => kind switch
+        {
+            DocumentKind.Invoice => true,
+            DocumentKind.Receipt => State == "paid",
+            DocumentKind.CreditNote => NoteSeries is not null,
+        };
 
         public InvoiceFacts ToFacts(string language)
         {
@@ -184,7 +228,8 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
                 CreditApplied = Of(CreditApplied),
                 AmountDue = Of(AmountDue),
                 Payment = State != "paid" ? null : new PaymentFacts(
-                    Of(PaidAmount ?? 0), LocalClock.LocalDateOf(SettledAt!.Value.Instant(), ZoneData.Current[seller.TimeZone]), SettledAt.Value.Instant(), AtFirst,
+                    Of(PaidAmount ?? 0), LocalClock.LocalDateOf(SettledAt!.Value.Instant(), ZoneData.Current[seller.TimeZone]), SettledAt.Value.Instant(),
+                    HasNoCase && SettledAt.Value - IssuedAt < Patience.ToTimeSpan(),
                     PaidAmount is null, PaidBrand, PaidLast4),
                 CreditNote = CreditNoteNumber is not { } number ? null : new CreditNoteFacts(
                     number, NoteIssuedAt!.Value.Instant(), NoteIssuedOn!.Value.Local(), Clean(SellerIdentity.FromJson(NoteSeller!))),

@@ -36,13 +36,10 @@ public sealed class Engine : IAsyncDisposable
         if (sendsMail)
         {
             _transport = MailTransports.Create(settings.Mail);
-            // Documents know the built-in languages alone: what users write is mails.
-            var languages = MailTexts.Load();
-            var documentTexts = DocumentTexts.Load(languages);
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
                 new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace,
-                new PostgresDocuments(database.Source, new PdfRenderer(documentTexts), documentTexts, languages, time));
+                PostgresDocuments.Open(database.Source, time));
         }
         else
         {

@@ -59,6 +59,11 @@ internal sealed class Service : IAsyncDisposable
         {
             builder.Services.AddTransient(PassJobs.TypeOf(pass));
         }
+        if (settings.Documents.EInvoicing is { } eInvoicing)
+        {
+            builder.Services.AddHostedService(provider => new EInvoicingJob(
+                eInvoicing.Open(database.Source, time), time, provider.GetRequiredService<ILogger<EInvoicingJob>>()));
+        }
         host.AddServices(
             builder.Services, new JobHostOptions(settings.Jobs, database.Source, database.ConnectionString, settings.Limits.BatchSize, time));
         var app = builder.Build();

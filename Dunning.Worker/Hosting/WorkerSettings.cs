@@ -28,6 +28,9 @@ public sealed record WorkerSettings
     /// <summary>What the mails say.</summary>
     public required MailTexts Texts { get; init; }
 
+    /// <summary>How documents look, and where they are handed in.</summary>
+    public required DocumentSettings Documents { get; init; }
+
     /// <summary>The sandbox gateway.</summary>
     public required SandboxOptions Sandbox { get; init; }
 
@@ -73,6 +76,7 @@ public sealed record WorkerSettings
         var seller = Take(SellerSettings.Read(flat, rules ?? new RuleOptions()));
         var mail = Take(MailOptions.Read(flat));
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
+        var documents = Take(DocumentSettings.Read(flat));
         var sandbox = Take(SandboxOptions.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var gateway = flat.GetValueOrDefault("Payments:Gateway") ?? "sandbox";
@@ -107,6 +111,7 @@ public sealed record WorkerSettings
             Seller = seller!,
             Mail = mail!,
             Texts = texts!,
+            Documents = documents!,
             Sandbox = sandbox!,
             Jobs = jobs!,
             Limits = limits,

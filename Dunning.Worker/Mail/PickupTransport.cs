@@ -1,3 +1,5 @@
+using Dunning.Hosting;
+
 namespace Dunning.Mail;
 
 /// <summary>
@@ -13,39 +15,18 @@ public sealed class PickupTransport(string folder) : IMailTransport
         {
             return Delivery.NoTurn;
         }
-        var path = Path.Combine(folder, message.Key + ".eml");
-        var draft = Path.Combine(folder, $".{message.Key}.{Path.GetRandomFileName()}.tmp");
         try
         {
             Directory.CreateDirectory(folder);
-            var file = new FileStream(draft, FileMode.CreateNew, FileAccess.Write, FileShare.None);
-            await using (file.ConfigureAwait(false))
-            {
-                await file.WriteAsync(MessageWriter.Write(message), CancellationToken.None).ConfigureAwait(false);
-                file.Flush(flushToDisk: true); // before the rename: after a power cut there is no empty mail
-            }
-            File.Move(draft, path, overwrite: true);
+            await WholeFile.WriteAsync(Path.Combine(folder, message.Key + ".eml"), MessageWriter.Write(message), CancellationToken.None).ConfigureAwait(false);
             return Delivery.Accepted;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            TryDelete(draft);
             return Delivery.Deferred($"the pickup directory could not be written: {e.GetType().Name}");
         }
     }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The disk is what failed: nothing picks up a draft, so it may stay.
-        }
-    }
 }

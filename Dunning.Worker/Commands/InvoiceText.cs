@@ -1,0 +1,147 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Dunning.Documents.Exports;
+using Dunning.Model;
+using Dunning.Postgres;
+using NodaTime.Text;
+
+namespace Dunning.Commands;
+
+/// <summary>An invoice as text for a person: whose it is, what it asks for, what became of it, and its documents. Instants are UTC.</summary>
+internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
+{
+    private readonly StringBuilder _text = new();
+    private readonly LedgerRow _invoice = sheet.Invoice;
+
+    public string Write()
+    {
+        Who();
+        Amounts();
+        Attempts();
+        Documents();
+        EInvoices();
+        return _text.ToString().TrimEnd();
+    }
+
+    /// <summary>The same as one JSON object.</summary>
+    public static string ToJson(InvoiceSheet sheet) => JsonSerializer.Serialize(new
+    {
+        invoice = InvoiceExport.ToJson(sheet.Invoice),
+        credit_note = sheet.CreditNote is { } note ? InvoiceExport.ToJson(note) : null,
+        seller = new { name = sheet.Seller.LegalName, country = sheet.Seller.Country, vat_number = sheet.Seller.VatNumber },
+        attempts = sheet.Attempts.Select(a => new
+        {
+            a.Attempt, a.Kind, method = a.MethodId, a.Amount, a.State, a.Code, first_called_at = At(a.FirstCalledAt), a.RefundDue,
+        }),
+        documents = sheet.Documents.Select(d => new { d.Kind, d.Language, d.Bytes, sha256 = Convert.ToHexStringLower(d.Sha256), made_at = At(d.MadeAt) }),
+        e_invoices = sheet.EInvoices.Select(e => new { e.Kind, e.State, e.Tries, next_try_at = At(e.NextTryAt), settled_at = At(e.SettledAt), e.Fault }),
+    }, InvoiceExport.Json);
+
+    private void Who()
+    {
+        Line($"{paint.Bold(_invoice.Number)}  {State()}");
+        Row("issued", $"{Day(_invoice.IssuedOn)}, {At(_invoice.IssuedAt)}");
+        Row("account", $"{_invoice.Account}, subscription {_invoice.Subscription}");
+        Row("period", Days());
+        Row("seller", Joined(sheet.Seller.LegalName, sheet.Seller.Country, sheet.Seller.VatNumber));
+        Row("buyer", Joined(_invoice.Buyer, _invoice.Country, _invoice.VatNumber));
+        if (sheet.CreditNote is { } note)
+        {
+            Row("canceled", $"by the credit note {note.Number} of {Day(note.IssuedOn)}, {Money(note.Total)}");
+        }
+    }
+
+    private void Amounts()
+    {
+        Heading("amounts");
+        Row("line", $"{_invoice.Quantity.ToString(CultureInfo.InvariantCulture)} × {sheet.PlanName ?? _invoice.Plan} at {Money(_invoice.UnitPrice)}");
+        Row("net", Money(_invoice.Subtotal));
+        Row("tax", $"{Money(_invoice.Tax)} at {(_invoice.TaxRateBp / 100m).ToString("0.##", CultureInfo.InvariantCulture)} % ({AccountWords.Plain(_invoice.TaxTreatment)})");
+        Row("total", paint.Bold(Money(_invoice.Total)));
+        if (_invoice.CreditApplied != 0)
+        {
+            Row("credit", Money(-_invoice.CreditApplied));
+        }
+        Row("due", Money(_invoice.AmountDue));
+    }
+
+    private void Attempts()
+    {
+        Heading("attempts");
+        foreach (var a in sheet.Attempts)
+        {
+            var method = a.Last4 is { } last4 ? $"{a.Brand ?? "card"} {last4}" : a.MethodId;
+            Row(At(a.FirstCalledAt)!, $"{Money(a.Amount)} on {method}, {a.Kind}: {AccountWords.Plain(a.State)}{(a.Code is { } code ? ", " + AccountWords.Plain(code) : "")}"
+                + (a.RefundDue ? paint.Yellow(", taken twice: it is being refunded") : ""));
+        }
+        None(sheet.Attempts.Count == 0, "none");
+        if (sheet.CaseDayZero is { } zero)
+        {
+            Row("case", string.Create(CultureInfo.InvariantCulture, $"since {zero:yyyy-MM-dd}, step {sheet.CaseLastStep} done"));
+        }
+    }
+
+    private void Documents()
+    {
+        Heading("documents made");
+        foreach (var d in sheet.Documents)
+        {
+            Row(AccountWords.Plain(d.Kind), string.Create(CultureInfo.InvariantCulture, $"{d.Language}, {d.Bytes} bytes, made {At(d.MadeAt)}, SHA-256 {Convert.ToHexStringLower(d.Sha256)[..16]}…"));
+        }
+        None(sheet.Documents.Count == 0, "none yet: each is made when it is first asked for");
+    }
+
+    private void EInvoices()
+    {
+        if (sheet.EInvoices.Count == 0)
+        {
+            return;
+        }
+        Heading("e-invoicing platform");
+        foreach (var e in sheet.EInvoices)
+        {
+            Row(AccountWords.Plain(e.Kind), e.State switch
+            {
+                "handed_in" => paint.Green("handed in " + At(e.SettledAt)),
+                "inexpressible" => paint.Red($"not handed in: {e.Fault}"),
+                _ => string.Create(CultureInfo.InvariantCulture, $"waits, {e.Tries} tries, next {At(e.NextTryAt)}") + (e.Fault is { } fault ? paint.Red(": " + fault) : ""),
+            });
+        }
+    }
+
+    private string State() => _invoice.State switch
+    {
+        "paid" => paint.Green("paid " + At(_invoice.SettledAt)),
+        "open" => paint.Red("open"),
+        var over => $"{AccountWords.Plain(over!)} {At(_invoice.SettledAt)}",
+    };
+
+    private string Days() => string.Create(CultureInfo.InvariantCulture, $"{_invoice.PeriodStart:yyyy-MM-dd} to {_invoice.PeriodEnd.AddDays(-1):yyyy-MM-dd}");
+
+    private string Money(long minor) => AccountWords.Amount(new Money(minor, Currency.Of(_invoice.Currency)));
+
+    private static string Joined(params string?[] parts) => string.Join(", ", parts.OfType<string>().Where(p => p.Length > 0));
+
+    private static string Day(DateOnly date) => LocalDatePattern.Iso.Format(date.Local());
+
+    private static string? At(DateTime? instant) => instant is { } at ? InstantPattern.General.Format(at.Instant()) : null;
+
+    private void Heading(string title)
+    {
+        Line("");
+        Line(paint.Bold(title.ToUpperInvariant()));
+    }
+
+    private void Row(string label, string value) => Line($"  {label,-20}  {value}");
+
+    private void None(bool isEmpty, string text)
+    {
+        if (isEmpty)
+        {
+            Line("  " + paint.Dim(text));
+        }
+    }
+
+    private void Line(string text) => _text.AppendLine(text);
+}
