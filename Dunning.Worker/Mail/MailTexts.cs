@@ -267,11 +267,11 @@ public sealed partial class MailTexts
         return (files, faults.ToImmutable());
     }
 
-    private static string Fill(HandlebarsTemplate<TextWriter, object, object> template, object words)
+    private static string Fill(Template template, Dictionary<string, object> words)
     {
         var page = t_page ??= new PageWriter();
         page.Clear();
-        template(page, words, null!);
+        template.Write(page, words);
         return page.Tidy();
     }
 
@@ -380,34 +380,34 @@ public sealed partial class MailTexts
     private sealed record Part(string Subject, string Text, ImmutableArray<Dictionary<string, string>> Paragraphs);
 
     private sealed record Compiled(
-        HandlebarsTemplate<TextWriter, object, object> Subject, HandlebarsTemplate<TextWriter, object, object> Text, HandlebarsTemplate<TextWriter, object, object> Html);
+        Template Subject, Template Text, Template Html);
 
     /// <summary>What all languages share. Checked by now; compiled when first used, for a command that sends no mail should not wait for it.</summary>
     private sealed class Dressing
     {
         private readonly Lazy<IHandlebars> _plain = new(() => Environment(escapes: false));
         private readonly Lazy<IHandlebars> _page = new(() => Environment(escapes: true));
-        private readonly Lazy<HandlebarsTemplate<TextWriter, object, object>> _text;
-        private readonly Lazy<HandlebarsTemplate<TextWriter, object, object>> _html;
-        private readonly Lazy<HandlebarsTemplate<TextWriter, object, object>> _details;
+        private readonly Lazy<Template> _text;
+        private readonly Lazy<Template> _html;
+        private readonly Lazy<Template> _details;
 
         public Dressing(Dictionary<string, string> files)
         {
-            _text = new(() => _plain.Value.Compile(new StringReader(files[LayoutText])));
-            _html = new(() => _page.Value.Compile(new StringReader(files[LayoutHtml])));
-            _details = new(() => _page.Value.Compile(new StringReader(files[DetailsHtml])));
+            _text = new(() => new Template(_plain.Value, files[LayoutText]));
+            _html = new(() => new Template(_page.Value, files[LayoutHtml]));
+            _details = new(() => new Template(_page.Value, files[DetailsHtml]));
         }
 
-        public HandlebarsTemplate<TextWriter, object, object> Text => _text.Value;
+        public Template Text => _text.Value;
 
-        public HandlebarsTemplate<TextWriter, object, object> Html => _html.Value;
+        public Template Html => _html.Value;
 
-        public HandlebarsTemplate<TextWriter, object, object> Details => _details.Value;
+        public Template Details => _details.Value;
 
         public Compiled Compile(string file)
         {
             var (subject, body) = Split(file);
-            return new Compiled(_plain.Value.Compile(new StringReader(subject!)), _plain.Value.Compile(new StringReader(body)), _page.Value.Compile(new StringReader(AsHtml(body))));
+            return new Compiled(new Template(_plain.Value, subject!), new Template(_plain.Value, body), new Template(_page.Value, AsHtml(body)));
         }
 
         // A mail's file is plain text: what stands between its placeholders is escaped like what they place.
