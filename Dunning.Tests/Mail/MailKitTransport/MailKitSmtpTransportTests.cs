@@ -124,6 +124,31 @@ public sealed class MailKitSmtpTransportTests
         }
     }
 
+    /// <summary>Servers take so many messages over a connection as they like.</summary>
+    [Fact]
+    public async Task A_connection_that_the_server_finds_full_is_no_try()
+    {
+        var mails = 0;
+        await using var server = new ScriptedSmtpServer(s => s.StartsWith("MAIL", StringComparison.Ordinal) && mails++ % 3 == 2 ? "421 4.3.2 too many messages" : null);
+        await using var transport = SmtpTransportTests.Transport(server.Port);
+        for (var i = 0; i < 6; i++)
+        {
+            Assert.Equal(Delivery.Accepted, await transport.SendAsync(s_message, default));
+        }
+        Assert.Equal(6, server.Taken.Count);
+        Assert.InRange(server.Connections, 3, 4);
+    }
+
+    /// <summary>A server that takes nothing at all is not asked again and again.</summary>
+    [Fact]
+    public async Task A_new_connection_that_is_full_is_a_try()
+    {
+        await using var server = new ScriptedSmtpServer(s => s.StartsWith("MAIL", StringComparison.Ordinal) ? "421 4.3.2 not now" : null);
+        await using var transport = SmtpTransportTests.Transport(server.Port);
+        Assert.Equal(DeliveryVerdict.Deferred, (await transport.SendAsync(s_message, default)).Verdict);
+        Assert.Equal(1, server.Connections);
+    }
+
     /// <summary>Nagle's algorithm and a delayed acknowledgement would cost a message of several packets some forty times a small one's time.</summary>
     [Fact]
     public async Task A_message_of_several_packets_does_not_wait_for_an_acknowledgement()

@@ -16,7 +16,7 @@ namespace Dunning.Mail.MailKitTransport;
 /// </summary>
 public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
 {
-    /// <summary>Servers end connections that carry many; better to say goodbye first.</summary>
+    /// <summary>So that a mail server behind several addresses gets to spread them. One that wants fewer says so with a 421.</summary>
     private const int MaxMessagesPerConnection = 100;
 
     /// <summary>Servers wait for minutes before they end an idle connection.</summary>
@@ -53,7 +53,14 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         {
             using var deadline = new CancellationTokenSource(smtp.Timeout);
             connection = await ConnectAsync(deadline.Token).ConfigureAwait(false);
-            return await SendAsync(connection, message, deadline.Token).ConfigureAwait(false);
+            var delivery = await SendAsync(connection, message, deadline.Token).ConfigureAwait(false);
+            if (delivery.Verdict == DeliveryVerdict.Deferred && connection is { IsFull: true, Messages: > 1 })
+            {
+                connection.Client.Dispose();
+                connection = new Connection(await OpenAsync(smtp, deadline.Token).ConfigureAwait(false));
+                delivery = await SendAsync(connection, message, deadline.Token).ConfigureAwait(false);
+            }
+            return delivery;
         }
         catch (Exception e) when (Trouble(e) is { } detail)
         {
@@ -118,6 +125,8 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
                 SmtpErrorCode.SenderNotAccepted => ("sender", true),
                 _ => ("session", true),
             };
+            // 421 before the message: the server ends this connection, and has nothing against the mail.
+            connection.IsFull = e.StatusCode == SmtpStatusCode.ServiceNotAvailable && stage is ("sender" or "session");
             var detail = SmtpReply.Describe((int)e.StatusCode, e.Message, stage);
             // A no to us as the sender says nothing about the recipient, and an operator can mend it.
             return !SmtpReply.IsPermanentForRecipient((int)e.StatusCode, e.Message) || isOurs ? Delivery.Deferred(detail)
@@ -227,7 +236,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         {
             return;
         }
-        if (connection.Client.IsConnected && connection.Messages < MaxMessagesPerConnection)
+        if (connection is { IsFull: false, Client.IsConnected: true, Messages: < MaxMessagesPerConnection })
         {
             connection.Since.Restart();
             _idle.Add(connection);
@@ -288,6 +297,9 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         public SmtpClient Client { get; } = client;
 
         public int Messages { get; set; }
+
+        /// <summary>The server has said that it takes no more over it.</summary>
+        public bool IsFull { get; set; }
 
         /// <summary>Since it was last used.</summary>
         public Stopwatch Since { get; } = Stopwatch.StartNew();
