@@ -18,6 +18,8 @@ public sealed record AccountAction(Instant At, string Account, string Do)
     public string? Email { get; init; }
     public ContactRole? Role { get; init; }
     public string? Name { get; init; }
+    public string? Locale { get; init; }
+    public MailFrequency? Frequency { get; init; }
 }
 
 /// <summary>Names of the actions: the <c>do</c> of RULES 9. They are stored in events: frozen by a test.</summary>
@@ -34,6 +36,7 @@ public static class ActionNames
     public const string RemoveContact = "remove_contact";
     public const string Resume = "resume";
     public const string SetAutoRenew = "set_auto_renew";
+    public const string SetContact = "set_contact";
     public const string UpdatePaymentMethod = "update_payment_method";
 #pragma warning restore CS1591
 }

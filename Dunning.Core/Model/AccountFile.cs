@@ -121,6 +121,19 @@ public sealed record Address(string Line1, string? Line2, string PostalCode, str
 /// <summary>What a contact is for. Owners and billing contacts get the mails.</summary>
 public enum ContactRole { Owner, Billing, Admin }
 
+/// <summary>How soon a contact is told what is not urgent (<see cref="MailTemplates.NotUrgent"/>).</summary>
+public enum MailFrequency
+{
+    /// <summary>Each mail by itself, when it is decided.</summary>
+    AtOnce,
+
+    /// <summary>In one mail, at ChargeAt of the day that follows.</summary>
+    Daily,
+
+    /// <summary>In one mail, at ChargeAt of the Monday that follows.</summary>
+    Weekly,
+}
+
 /// <summary>A person of the account.</summary>
 /// <param name="Number">1, 2, … within the account; events and mails hold it instead of the address.</param>
 /// <param name="Email">Address; once within the account.</param>
@@ -130,6 +143,9 @@ public enum ContactRole { Owner, Billing, Admin }
 /// <param name="Removed">Removed by <c>remove_contact</c>.</param>
 public sealed record Contact(int Number, string Email, string Name, ContactRole Role, string? Locale, bool Removed = false)
 {
+    /// <summary>How soon it is told what is not urgent.</summary>
+    public MailFrequency Frequency { get; init; }
+
     /// <summary>Whether billing mails go to it (RULES 8).</summary>
     public bool GetsMail => !Removed && Role is ContactRole.Owner or ContactRole.Billing;
 
@@ -407,6 +423,12 @@ public enum DeliveryState
 
     /// <summary>Its reason was gone before it left.</summary>
     Dropped,
+
+    /// <summary>Not urgent: it waits for the contact's next digest.</summary>
+    Held,
+
+    /// <summary>It is told by a digest, which is a mail of its own.</summary>
+    Digested,
 }
 
 /// <summary>A mail's way to one recipient.</summary>
@@ -443,10 +465,13 @@ public sealed record Mail
     public required MailFacts Facts { get; init; }
     public required ImmutableArray<Recipient> Recipients { get; init; }
 
-    /// <summary>No recipient is pending.</summary>
-    public bool IsOver => Recipients.All(r => r.State != DeliveryState.Pending);
+    /// <summary>Of a digest: the mails that it tells, each as it would have been by itself.</summary>
+    public IEnumerable<Mail> Parts => Facts.Items.Select(i => this with { Template = i.Template, DecidedAt = i.DecidedAt, Facts = i.Facts });
 
-    /// <summary>When its next recipient may be tried; null when over.</summary>
+    /// <summary>No recipient is pending or held.</summary>
+    public bool IsOver => Recipients.All(r => r.State is not (DeliveryState.Pending or DeliveryState.Held));
+
+    /// <summary>When its next recipient may be tried; null when none is pending.</summary>
     public Instant? NextTryAt => Recipients.Where(r => r.State == DeliveryState.Pending)
         .Select(r => (Instant?)(r.NextTryAt ?? DecidedAt)).Min();
 }
@@ -493,4 +518,13 @@ public sealed record MailFacts
     public string? CardBrand { get; init; }
     public string? CardLast4 { get; init; }
     public YearMonth? CardExpires { get; init; }
+
+    /// <summary>Of a digest: the mails that it tells, in the order in which they were decided.</summary>
+    public ImmutableArray<DigestItem> Items { get; init; } = [];
 }
+
+/// <summary>A mail within a digest.</summary>
+/// <param name="Template">Its template.</param>
+/// <param name="DecidedAt">When it was decided.</param>
+/// <param name="Facts">What it tells, as it was decided.</param>
+public sealed record DigestItem(string Template, Instant DecidedAt, MailFacts Facts);

@@ -24,6 +24,7 @@ public static class MailTemplates
     public const string CancellationWithdrawn = "cancellation_withdrawn";
     public const string CardExpiring = "card_expiring";
     public const string CreditIssued = "credit_issued";
+    public const string Digest = "digest";
     public const string PaymentFailed = "payment_failed";
     public const string PaymentMethodUpdated = "payment_method_updated";
     public const string PaymentRecovered = "payment_recovered";
@@ -41,7 +42,13 @@ public static class MailTemplates
     public static ImmutableArray<string> All { get; } =
     [
         AccessGranted, AccountPurged, AccountReactivated, AccountSuspended, CancellationScheduled, CancellationWithdrawn,
-        CardExpiring, CreditIssued, PaymentFailed, PaymentMethodUpdated, PaymentRecovered, PlanChanged, PurgeWarning, Receipt,
+        CardExpiring, CreditIssued, Digest, PaymentFailed, PaymentMethodUpdated, PaymentRecovered, PlanChanged, PurgeWarning, Receipt,
         RenewalUpcoming, SubscriptionCanceled, SubscriptionExpired, SubscriptionExpiring, SuspensionWarning,
     ];
+
+    /// <summary>
+    /// What a contact may have told in a digest: good news that asks for nothing, and that is as true a week later. Every other mail tells of money
+    /// that is missing, of something that ends or is about to, or of what its reader may not have wanted, and goes at once.
+    /// </summary>
+    public static ImmutableArray<string> NotUrgent { get; } = [CreditIssued, PlanChanged, Receipt];
 }

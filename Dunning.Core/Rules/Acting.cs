@@ -36,6 +36,7 @@ internal static class Acting
         ActionNames.GrantAccess => GrantAccess(draft, action),
         ActionNames.AddContact => AddContact(draft, action),
         ActionNames.RemoveContact => RemoveContact(draft, action),
+        ActionNames.SetContact => SetContact(draft, action),
         ActionNames.AbandonCharge => AbandonCharge(draft, action),
         _ => draft.File.Subscriptions.FirstOrDefault(s => s.Id == action.Subscription && s.IsLive) is { } subscription
             && subscription.CancelAtPeriodEnd == (action.Do == ActionNames.Resume)
@@ -183,8 +184,20 @@ internal static class Acting
         draft.File = file with
         {
             ContactCount = number,
-            Contacts = file.Contacts.Add(new Contact(number, email, action.Name ?? "", role, null)),
+            Contacts = file.Contacts.Add(new Contact(number, email, action.Name ?? "", role, action.Locale) { Frequency = action.Frequency ?? default }),
         };
+        return true;
+    }
+
+    private static bool SetContact(Draft draft, AccountAction action)
+    {
+        var file = draft.File;
+        if (action is { Locale: null, Frequency: null } || action.Email is not { } email || file.Contacts.FirstOrDefault(c => IsAt(c, email)) is not { } contact)
+        {
+            return false;
+        }
+        var changed = contact with { Locale = action.Locale ?? contact.Locale, Frequency = action.Frequency ?? contact.Frequency };
+        draft.File = file with { Contacts = file.Contacts.Replace(contact, changed) };
         return true;
     }
 

@@ -32,7 +32,7 @@ internal static class Due
             At(PassKind.EndAccess, file is { Access: Access.Limited, PurgedAt: null } ? file.AccessUntil : null),
             At(PassKind.Purge, Purge(draft)),
             At(PassKind.Remind, Reminding.NextAt(draft)),
-            At(PassKind.Mail, file.Mails.Select(m => m.NextTryAt).Min()));
+            At(PassKind.Mail, Earliest(file.Mails.Select(m => m.NextTryAt).Min(), Digesting.NextAt(draft))));
 
         Instant? At(PassKind kind, Instant? at) => at <= draft.Now && passed is { } upTo && kind <= upTo ? next : at;
     }

@@ -314,8 +314,9 @@ public static class Forecast
     private static IEnumerable<Prospect> Mails(Draft draft) =>
         Reminding.Ahead(draft).GroupBy(r => (r.Template, r.Subscription)).Select(g => g.MinBy(r => r.At))
             .Select(r => new Prospect(ProspectKind.Reminder, r.At) { Template = r.Template, Subscription = r.Subscription, Date = r.Date })
-            .Concat(draft.File.Mails.Where(m => !m.IsOver)
-                .Select(m => new Prospect(ProspectKind.Mail, m.NextTryAt) { Template = m.Template, Subscription = m.Facts.Subscription }));
+            .Concat(draft.File.Mails.Where(m => m.NextTryAt is not null)
+                .Select(m => new Prospect(ProspectKind.Mail, m.NextTryAt) { Template = m.Template, Subscription = m.Facts.Subscription }))
+            .Concat(Digesting.Ahead(draft).Select(at => new Prospect(ProspectKind.Mail, at) { Template = MailTemplates.Digest }));
 
     private static Prospect About(Invoice invoice, ProspectKind kind, Instant? at) => new(kind, at)
     {

@@ -16,18 +16,25 @@ internal static class Mailing
     private static readonly Duration FirstDelay = Duration.FromMinutes(1);
     private static readonly Duration LongestDelay = Duration.FromHours(6);
 
-    /// <summary>Decides a mail to those who are owner or billing now. None where nobody would get it.</summary>
+    /// <summary>
+    /// Decides a mail to those who are owner or billing now; it is held for those who want it in their next digest. None where nobody would get it.
+    /// </summary>
     public static void Decide(Draft draft, string template, MailFacts facts)
     {
-        var file = draft.File;
-        var recipients = file.Contacts.Where(c => c.GetsMail)
+        var recipients = draft.File.Contacts.Where(c => c.GetsMail)
             .OrderBy(c => c.Email, StringComparer.Ordinal)
-            .Select(c => RecipientOf(file, c))
+            .Select(c => RecipientOf(draft.File, c) with { State = Digesting.Holds(template, c) ? DeliveryState.Held : DeliveryState.Pending })
             .ToImmutableArray();
-        if (recipients.IsEmpty)
+        if (!recipients.IsEmpty)
         {
-            return;
+            Add(draft, template, facts, recipients);
         }
+    }
+
+    /// <summary>Adds a mail with the next number.</summary>
+    public static void Add(Draft draft, string template, MailFacts facts, ImmutableArray<Recipient> recipients)
+    {
+        var file = draft.File;
         draft.File = file with
         {
             MailCount = file.MailCount + 1,
@@ -42,7 +49,8 @@ internal static class Mailing
         };
     }
 
-    private static Recipient RecipientOf(AccountFile file, Contact c) =>
+    /// <summary>A contact as the recipient of a mail that is decided now.</summary>
+    public static Recipient RecipientOf(AccountFile file, Contact c) =>
         new() { Contact = c.Number, Email = c.Email, Name = c.Name, Locale = c.Locale ?? file.Locale };
 
     /// <summary>What a mail about the account's debt tells: how much is unpaid, and what stands in the way of charging it. Nothing without a debt.</summary>
@@ -57,25 +65,26 @@ internal static class Mailing
         };
     }
 
-    /// <summary>Phase 7: drops the mails whose reason is gone and returns the delivery of the others.</summary>
+    /// <summary>Phase 7: makes the digests whose time has come, drops the mails whose reason is gone and returns the delivery of the others.</summary>
     public static Effect? Phase(Draft draft, PassRun run, Cursor cursor)
     {
         if (cursor.Date is not null)
         {
             return null;
         }
+        Digesting.Collect(draft);
         var leaving = ImmutableArray.CreateBuilder<Mail>();
         foreach (var decided in draft.File.Mails.Where(m => m.NextTryAt <= draft.Now).OrderBy(m => m.Number).ToImmutableArray())
         {
             var mail = IsTrue(draft, decided) ? WithPresentContacts(draft, decided) : Drop(draft, decided, _ => true);
             draft.Set(mail);
-            if (!mail.IsOver)
+            if (mail.NextTryAt is not null)
             {
                 leaving.Add(mail);
             }
             else
             {
-                TellDropped(draft, mail);
+                TellDropped(draft, mail.Template, [.. mail.Recipients.Except(decided.Recipients)]);
             }
         }
         return leaving.Count == 0 ? null
@@ -234,11 +243,9 @@ internal static class Mailing
             ? r with { State = DeliveryState.Dropped, SettledAt = draft.Now, NextTryAt = null } : r)],
     };
 
-    private static void TellDropped(Draft draft, Mail mail)
-    {
-        var dropped = mail.Recipients.Where(r => r.State == DeliveryState.Dropped && r.SettledAt == draft.Now).ToImmutableArray();
-        draft.Tell(draft.New(EventTypes.EmailDropped) with { Template = mail.Template, To = dropped });
-    }
+    /// <summary>Tells that a mail will not leave for these.</summary>
+    public static void TellDropped(Draft draft, string template, ImmutableArray<Recipient> dropped) =>
+        draft.Tell(draft.New(EventTypes.EmailDropped) with { Template = template, To = dropped });
 
     /// <summary>A warning counts when it has left for at least one recipient (RULES 13).</summary>
     private static void CountWarning(Draft draft, Mail mail)

@@ -65,6 +65,8 @@ public sealed class BookFaultTests
         // accounts: contacts
         { A, "\"role\":\"owner\"},{", "\"role\":\"admin\"},{", 2, "contacts", "has no owner", "role owner" },
         { A, "\"role\":\"billing\"", "\"role\":\"Billing\"", 2, "contacts[1].role", "is unknown", "owner, billing, admin" },
+        { A, "\"role\":\"billing\"", "\"role\":\"billing\",\"frequency\":\"hourly\"", 2, "contacts[1].frequency", "is unknown", "one of at_once, daily, weekly" },
+        { A, "\"role\":\"billing\"", "\"role\":\"billing\",\"frequency\":2", 2, "contacts[1].frequency", "must be text", "one of at_once, daily, weekly" },
         { A, "eva@brume.example", "eva.brume.example", 2, "contacts[0].email", "is no mail address", "one @" },
         { A, "eva@brume.example", "eva@@brume.example", 2, "contacts[0].email", "is no mail address", "one @" },
         { A, "eva@brume.example", "eva@brume .example", 2, "contacts[0].email", "is no mail address", "no spaces" },
@@ -144,6 +146,9 @@ public sealed class BookFaultTests
         { X, "\"account\":\"a-1\"", "\"account\":\"a-9\"", 1, "account", "is not in accounts.jsonl", "mend the id" },
         { X, "\"do\":\"add_contact\"", "\"do\":\"add_contct\"", 3, "do", "is no action", "is add_contact meant?" },
         { X, "\"do\":\"add_contact\",", "", 3, "do", "is missing", "give it" },
+        { X, "\"role\":\"admin\"", "\"role\":\"admin\",\"frequency\":\"monthly\"", 3, "frequency", "is unknown", "one of at_once, daily, weekly" },
+        { X, "\"role\":\"admin\"", "\"role\":\"admin\",\"locale\":\"FR\"", 3, "locale", "is no language tag", "fr-CA" },
+        { X, "\"do\":\"add_contact\",\"email\":\"max@brume.example\",\"role\":\"admin\",\"name\":\"Max\"", "\"do\":\"set_contact\",\"frequency\":\"daily\"", 3, "email", "is missing", "give it" },
         { X, "\"role\":\"admin\"", "\"role\":\"boss\"", 3, "role", "is unknown", "owner, billing, admin" },
         { X, ",\"role\":\"admin\"", "", 3, "role", "is missing", "owner, billing, admin" },
         { X, "max@brume.example", "max", 3, "email", "is no mail address", "one @" },

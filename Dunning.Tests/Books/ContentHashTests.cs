@@ -7,7 +7,7 @@ public sealed class ContentHashTests
 {
     // Key order, white space, the order of lists, defaults written out, null for absent, escapes.
     private const string Rewritten =
-        """{ "subscriptions": [ {"renews_on":"2026-03-17","anchor":"2026-03-03","quantity":3,"plan":"weekly","id":"b-2-s2","auto_renew":true,"cancel_at_period_end":false}, {"id":"b-2-s1","plan":"team","quantity":7,"anchor":"2025-01-31","renews_on":"2026-03-31"} ],"payment_methods":[{"id":"pm-2","token":"sandbox_sca","exp":"2030-01","backup":true,"default":false,"brand":null},{"id":"pm-1","token":"sandbox_ok","exp":"2029-06","default":true,"brand":"visa","last4":"4242"}],"contacts":[{"email":"konto@brume.example","name":"","role":"billing","locale":"fr-CA"},{"email":"eva@brume.example","name":"\u0045va","role":"owner"}],"gateway_customer":"cus_1","credit":500,"vat_number":"DE1","address":{"city":"Berlin","postal_code":"10115","line2":"Hof","line1":"1 Weg"},"locale":"de","currency":"EUR","time_zone":"Europe/Berlin","country":"DE","legal_name":"Brume GmbH","name":"Brume","id":"b-2" }""";
+        """{ "subscriptions": [ {"renews_on":"2026-03-17","anchor":"2026-03-03","quantity":3,"plan":"weekly","id":"b-2-s2","auto_renew":true,"cancel_at_period_end":false}, {"id":"b-2-s1","plan":"team","quantity":7,"anchor":"2025-01-31","renews_on":"2026-03-31"} ],"payment_methods":[{"id":"pm-2","token":"sandbox_sca","exp":"2030-01","backup":true,"default":false,"brand":null},{"id":"pm-1","token":"sandbox_ok","exp":"2029-06","default":true,"brand":"visa","last4":"4242"}],"contacts":[{"email":"konto@brume.example","name":"","role":"billing","locale":"fr-CA","frequency":"at_once"},{"email":"eva@brume.example","name":"\u0045va","role":"owner"}],"gateway_customer":"cus_1","credit":500,"vat_number":"DE1","address":{"city":"Berlin","postal_code":"10115","line2":"Hof","line1":"1 Weg"},"locale":"de","currency":"EUR","time_zone":"Europe/Berlin","country":"DE","legal_name":"Brume GmbH","name":"Brume","id":"b-2" }""";
 
     [Fact]
     public async Task How_a_line_is_written_does_not_matter() =>
@@ -36,6 +36,7 @@ public sealed class ContentHashTests
     [InlineData("eva@brume.example", "ewa@brume.example")]
     [InlineData("\"role\":\"billing\"", "\"role\":\"admin\"")]
     [InlineData("\"fr-CA\"", "\"fr\"")]
+    [InlineData("\"fr-CA\"", "\"fr-CA\",\"frequency\":\"weekly\"")]
     [InlineData("\"pm-1\"", "\"pm-3\"")]
     [InlineData("sandbox_sca", "sandbox_ok")]
     [InlineData("\"2029-06\"", "\"2029-07\"")]

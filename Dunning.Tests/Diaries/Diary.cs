@@ -51,8 +51,11 @@ internal sealed class Diary
     /// <summary>The account as it stands.</summary>
     public AccountFile File => Assert.Single(_book.Accounts);
 
+    /// <summary>The last mail of a template.</summary>
+    public Model.Mail LastMail(string template) => _mails.Sent.Last(m => m.Template == template);
+
     /// <summary>What the last mail of a template told.</summary>
-    public MailFacts LastFacts(string template) => _mails.Sent.Last(m => m.Template == template).Facts;
+    public MailFacts LastFacts(string template) => LastMail(template).Facts;
 
     public Subscription Subscription => Assert.Single(File.Subscriptions);
 

@@ -74,6 +74,20 @@ public sealed class PostgresDocumentsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_digest_brings_what_each_of_its_mails_would_have_brought()
+    {
+        await _rig.Book.AnswerAsync([new AnswerFor("a", null, f => Samples.Paid(f, Rig.Now))], default);
+        var (receipt, credit) = (Mail(MailTemplates.Receipt), Mail(MailTemplates.CreditIssued));
+        var digest = Mail(MailTemplates.Digest) with
+        {
+            DecidedAt = Rig.Now + Duration.FromDays(7),
+            Facts = new MailFacts { Items = [new(credit.Template, Rig.Now, credit.Facts), new(receipt.Template, Rig.Now, receipt.Facts)] },
+        };
+        Assert.Equal((await ForAsync(receipt)).Select(f => (f.FileName, f.Content.Length)), (await ForAsync(digest)).Select(f => (f.FileName, f.Content.Length)));
+        Assert.Equal(2, await _rig.ScalarAsync<long>("select count(*) from dunning.document"));
+    }
+
+    [Fact]
     public async Task A_cancellation_brings_the_credit_note_of_its_own_pass()
     {
         var at = Rig.Now + Duration.FromDays(3);

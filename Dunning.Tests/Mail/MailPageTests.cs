@@ -1,6 +1,7 @@
 using System.Xml.Linq;
 using Dunning.Mail;
 using Dunning.Model;
+using Dunning.Rules;
 using Xunit;
 
 namespace Dunning.Tests.Mail;
@@ -45,6 +46,30 @@ public sealed class MailPageTests
         Assert.Empty(MailLint.Check(Samples.Texts, s_full));
         Assert.Equal(MailTemplates.All, MailSamples.All.Select(s => s.Template).Distinct());
         Assert.Equal(MailSamples.All.Length, MailSamples.All.Select(s => s.Name).Distinct().Count());
+    }
+
+    // Would miss: a digest whose end mailboxes hide, or one that says of its mails less than they would have said by themselves.
+    [Fact]
+    public void The_largest_digest_is_shown_whole_and_says_all_that_its_mails_would_have_said()
+    {
+        var facts = Samples.Rich with { Plan = new string('W', 200), Amount = 123_456_789 };
+        var recipient = Samples.To("ada@example.com");
+        var digest = Samples.Mail(MailTemplates.Digest, new MailFacts(), recipient) with
+        {
+            Facts = new MailFacts { Items = [.. Enumerable.Range(0, Digesting.MaxItems).Select(_ => new DigestItem(MailTemplates.Receipt, Samples.DecidedAt, facts))] },
+        };
+        var message = Samples.Composer(s_full).Compose(Samples.Account, digest, recipient)!;
+        Assert.Equal([], MailLint.FaultsOf(message, s_full));
+        Assert.Equal("25 updates about Atelier Mercier", message.Subject);
+
+        var each = Samples.Compose(MailTemplates.Digest, "fr", Samples.Rich);
+        Assert.All(MailTemplates.NotUrgent, template =>
+        {
+            var alone = Samples.Compose(template, "fr", Samples.Rich);
+            Assert.Contains($"— 3 mars 2026\u00A0: {alone.Subject}\n\n", each.Text, StringComparison.Ordinal);
+            var own = alone.Text.Split("\n\n")[1..^3]; // without the greeting, the thing to do, the questions and the company
+            Assert.Contains(string.Join("\n\n", own), each.Text, StringComparison.Ordinal);
+        });
     }
 
     [Theory]

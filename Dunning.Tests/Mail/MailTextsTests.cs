@@ -242,6 +242,10 @@ public sealed class MailTextsTests
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{#each amount}}\n", "fr/receipt.txt:3: has {{#each amount}}, but the placeholders are")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{{amount}}}\n", "fr/receipt.txt:3: has a brace outside of a {{placeholder}}")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{account}}{{amount}}{{byCredit}}\n{{> details}}\nMore\n", "fr/receipt.txt:4: has {{> details}} beside other words")]
+    [InlineData("fr/digest.txt", "Subject: {{several}}{{count}}{{account}}\n\ny\n", "fr/digest.txt: lacks {{> items}}, which the built-in en/digest.txt tells")]
+    [InlineData("fr/digest.txt", "Subject: x\n\n{{several}}{{count}}{{account}}: {{> items}}\n", "fr/digest.txt:3: has {{> items}} beside other words")]
+    [InlineData("fr/digest.txt", "Subject: x\n\n{{several}}{{count}}{{account}}\n\n{{> items}}\nMore\n", "fr/digest.txt:5: has {{> items}} beside other words")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\n{{account}}{{amount}}{{byCredit}}\n\n{{> items}}\n", "fr/receipt.txt:5: has {{> items}}, but the placeholders are")]
     [InlineData("fr/recipt.txt", "Subject: x\n\ny\n", "fr/recipt.txt is no template")]
     public void A_fault_of_one_text_is_told(string path, string text, string fault)
     {

@@ -62,8 +62,15 @@ internal static class Samples
     public static Recipient To(string email, string name = "Ada Mercier", string locale = "en", int contact = 1) =>
         new() { Contact = contact, Email = email, Name = name, Locale = locale };
 
-    public static MailRecord Mail(string template, MailFacts facts, params ImmutableArray<Recipient> recipients) =>
-        new() { Number = 7, Template = template, DecidedAt = DecidedAt, Facts = facts, Recipients = recipients };
+    /// <summary>A digest has those facts in one of each mail that may be in it.</summary>
+    public static MailRecord Mail(string template, MailFacts facts, params ImmutableArray<Recipient> recipients) => new()
+    {
+        Number = 7,
+        Template = template,
+        DecidedAt = DecidedAt,
+        Facts = template == MailTemplates.Digest ? new MailFacts { Items = [.. MailTemplates.NotUrgent.Select(t => new DigestItem(t, DecidedAt, facts))] } : facts,
+        Recipients = recipients,
+    };
 
     public static MailComposer Composer(MailOptions? options = null, string installation = "inst-1") =>
         new(Texts, options ?? Options, installation);

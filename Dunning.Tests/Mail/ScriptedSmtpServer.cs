@@ -20,6 +20,9 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
     /// <summary>Closes the connection.</summary>
     public const string Cut = "cut";
 
+    /// <summary>After a message: it is taken, and the connection ends without a word.</summary>
+    public const string Lost = "lost";
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentBag<Task> _work = [];
@@ -151,11 +154,11 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
                         data.Append(line.StartsWith("..", StringComparison.Ordinal) ? line[1..] : line).Append("\r\n");
                     }
                     var verdict = _script(".");
-                    if (verdict is null)
+                    if (verdict is null or Lost)
                     {
                         Taken.Enqueue((from, to, data.ToString()));
                     }
-                    if (!await ReplyAsync(".", "250 2.0.0 taken"))
+                    if (!await AnswerAsync(verdict, "250 2.0.0 taken"))
                     {
                         return;
                     }
@@ -178,14 +181,16 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
             }
         }
 
-        async Task<bool> ReplyAsync(string step, string usual)
+        Task<bool> ReplyAsync(string step, string usual) => AnswerAsync(_script(step), usual);
+
+        async Task<bool> AnswerAsync(string? answer, string usual)
         {
-            switch (_script(step))
+            switch (answer)
             {
                 case Stall:
                     await Task.Delay(Timeout.Infinite, _stopping.Token);
                     return false;
-                case Cut:
+                case Cut or Lost:
                     return false;
                 case var reply:
                     await WriteAsync(reply ?? usual);

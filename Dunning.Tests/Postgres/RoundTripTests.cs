@@ -58,12 +58,20 @@ public sealed class RoundTripTests
             LegalHold = false,
             PurgeOn = new LocalDate(2026, 7, 1),
             PurgeWarningsLeft = [],
-            Contacts = [f.Contacts[0] with { Name = "Other", Locale = null, Bounce = new Bounce(later, "550 at recipient", false) }, f.Contacts[1], f.Contacts[2] with { Bounce = null }],
+            Contacts =
+            [
+                f.Contacts[0] with { Name = "Other", Locale = null, Frequency = MailFrequency.Daily, Bounce = new Bounce(later, "550 at recipient", false) },
+                f.Contacts[1], f.Contacts[2] with { Bounce = null },
+            ],
             Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok }],
             Subscriptions = [f.Subscriptions[0] with { RenewsOn = new LocalDate(2026, 9, 1), CancelKept = false, PendingPlan = null }],
             Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
             Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later }],
-            Mails = [f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later, Detail = "no answer in time" }] }],
+            Mails =
+            [
+                f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later, Detail = "no answer in time" }] },
+                f.Mails[1] with { Recipients = [f.Mails[1].Recipients[0] with { State = DeliveryState.Digested, SettledAt = later }, f.Mails[1].Recipients[1]] },
+            ],
         }))], default);
 
         Assert.Empty(saved.Faults);
@@ -140,13 +148,13 @@ public sealed class RoundTripTests
             PurgeWarningsLeft = [new LocalDate(2026, 5, 1), new LocalDate(2026, 5, 8)],
             Closed = true,
             PurgedAt = later,
-            MailCount = 1,
+            MailCount = 2,
             ContactCount = 3,
             LeaseUntil = later,
             LeaseVersion = 1,
             Contacts = [f.Contacts[0] with { Locale = "de", Role = ContactRole.Admin }, .. f.Contacts[1..], new Contact(3, "third@x.example", "É", ContactRole.Owner, "en")
             {
-                Bounce = new Bounce(later, "5.1.1 reported", IsReported: true),
+                Frequency = MailFrequency.Weekly, Bounce = new Bounce(later, "5.1.1 reported", IsReported: true),
             }],
             Methods =
             [
@@ -184,11 +192,25 @@ public sealed class RoundTripTests
                         Amount = 3, Currency = "EUR", Owed = 7, ByCredit = true, Code = "c", Step = 1, NextAttemptOn = new LocalDate(2026, 1, 3), SuspendsOn = new LocalDate(2026, 1, 4),
                         PurgeOn = new LocalDate(2026, 1, 5), Date = new LocalDate(2026, 1, 6), Until = later, CardBrand = "visa", CardLast4 = "4242",
                         CardExpires = new YearMonth(2027, 2),
+                        Items = [new DigestItem(MailTemplates.Receipt, later, new MailFacts { Subscription = "t", Amount = 4 }), new DigestItem(MailTemplates.PlanChanged, Rig.Now, new MailFacts())],
                     },
                     Recipients =
                     [
                         new Recipient { Contact = 1, Email = "a@x.example", Name = "A", Locale = "fr", State = DeliveryState.Accepted, Tries = 1, SettledAt = later },
                         new Recipient { Contact = 2, Email = "b@x.example", Name = "B", Locale = "en", Tries = 3, NextTryAt = later, Detail = "450 4.2.1 at recipient" },
+                    ],
+                },
+                // In the file though nobody is pending.
+                new Mail
+                {
+                    Number = 2,
+                    Template = MailTemplates.Receipt,
+                    DecidedAt = later,
+                    Facts = new MailFacts(),
+                    Recipients =
+                    [
+                        new Recipient { Contact = 1, Email = "a@x.example", Name = "A", Locale = "fr", State = DeliveryState.Held },
+                        new Recipient { Contact = 2, Email = "b@x.example", Name = "B", Locale = "en", State = DeliveryState.Held },
                     ],
                 },
             ],

@@ -65,6 +65,10 @@ public sealed class SchemaTests : IAsyncLifetime
         { "charge_code", "update dunning.charge set code = 'lost_card'" },
         { "outbox_mail_key_key", "insert into dunning.outbox select account_id, 99, contact, mail_key, template, decided_at, facts, email, name, locale, state, tries, null, null from dunning.outbox" },
         { "outbox_settled", "update dunning.outbox set state = 'accepted'" },
+        { "outbox_settled", "update dunning.outbox set state = 'digested'" },
+        { "outbox_pending_has_address", "update dunning.outbox set state = 'held', email = null" },
+        { "outbox_held_has_no_try", "update dunning.outbox set state = 'held', tries = 1" },
+        { "contact_frequency_check", "update dunning.contact set frequency = 'hourly'" },
         { "outbox_pending_has_address", "update dunning.outbox set email = null" },
         { "due_pass_check", "update dunning.due set pass = 'all'" },
         { "event_pkey", "insert into dunning.event select * from dunning.event" },
@@ -106,7 +110,8 @@ public sealed class SchemaTests : IAsyncLifetime
         Assert.Equal("domestic eu_consumer reverse_charge export", All(Texts.Tax));
         Assert.Equal("first step recharge", All(Texts.Attempt));
         Assert.Equal("in_flight unknown succeeded failed abandoned refused", All(Texts.Charge));
-        Assert.Equal("pending accepted dead dropped", All(Texts.Delivery));
+        Assert.Equal("pending accepted dead dropped held digested", All(Texts.Delivery));
+        Assert.Equal("at_once daily weekly", All(Texts.Frequency));
         Assert.Equal("reconcile renew dun end_access purge remind mail", All(Texts.Pass));
 
         static string All<T>(TextOf<T> texts)

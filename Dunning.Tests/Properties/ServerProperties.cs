@@ -101,6 +101,7 @@ public sealed class ServerProperties
         private readonly SortedDictionary<string, (AccountFile File, DueTimes Due)> _files = new(StringComparer.Ordinal);
         private readonly Dictionary<string, Charge> _charges = new(StringComparer.Ordinal);
         private readonly Dictionary<(string, LocalDate), Invoice> _invoices = [];
+        private readonly Dictionary<(string Account, int Number), Model.Mail> _mails = [];
         private readonly PriorityQueue<Func<Task>, (Instant At, int Number)> _ahead = new();
         private readonly List<BookEvent> _events = [];
         private Instant _now = Start;
@@ -118,6 +119,7 @@ public sealed class ServerProperties
                 var file = Samples.Account($"a{i}", Start) with
                 {
                     Methods = [Samples.Card(Tokens[i], Start), .. i % 2 == 0 ? [] : new[] { Samples.Backup("b", Tokens[_random.Next(Tokens.Length)], Start) }],
+                    Contacts = [new Contact(1, $"owner@a{i}.example", "", ContactRole.Owner, null) { Frequency = i % 2 == 0 ? MailFrequency.Daily : MailFrequency.AtOnce }],
                     Subscriptions = [.. Enumerable.Range(0, 1 + (i % 2)).Select(k => Samples.Subscription($"s{i}-{k}", "weekly", anchor, anchor, Start))],
                 };
                 _files.Add(file.Id, (file, Pass.DueOf(file, Start, Rules)));
@@ -169,6 +171,10 @@ public sealed class ServerProperties
             {
                 _invoices[(invoice.SubscriptionId, invoice.PeriodStart)] = invoice;
             }
+            foreach (var mail in decision.After.Mails)
+            {
+                _mails[(decision.After.Id, mail.Number)] = mail;
+            }
             _events.AddRange(decision.Events);
             _files[decision.After.Id] = (decision.After.Pruned(), decision.Due);
             return decision;
@@ -202,9 +208,12 @@ public sealed class ServerProperties
             foreach (var (file, due) in _files.Values)
             {
                 Check(file.Charges.IsEmpty && file.LeaseUntil is null, $"{file.Id} has a charge in flight, unknown or to refund");
-                Check(file.Mails.IsEmpty, $"{file.Id} has mail that did not leave");
+                Check(file.Mails.All(m => m.NextTryAt is null && m.DecidedAt > _now - Duration.FromHours(26)), $"{file.Id} has mail that did not leave");
                 Check(due[PassKind.All] is null || due[PassKind.All] > _now - Duration.FromHours(2), $"{file.Id} is due since {due[PassKind.All]} and nobody comes");
             }
+            var digested = _mails.Where(m => m.Value.Recipients.Any(r => r.State == DeliveryState.Digested)).Select(m => (m.Key.Account, m.Value.Facts)).ToList();
+            var told = _mails.SelectMany(m => m.Value.Facts.Items.Select(i => (m.Key.Account, i.Facts))).ToList();
+            Check(digested.Count > 3 && digested.ToHashSet().SetEquals(told) && told.Count == digested.Count, "a held mail is not told by one digest");
             foreach (var suspended in _events.Where(e => e.Type == EventTypes.AccountSuspended))
             {
                 var warned = _events.LastOrDefault(e => e.Account == suspended.Account && e.At < suspended.At && e.Template == MailTemplates.SuspensionWarning && e.Type == EventTypes.EmailSent);

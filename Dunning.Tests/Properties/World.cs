@@ -26,11 +26,14 @@ internal sealed class World
     // Not for secrets: a test must be able to come back to what it found.
     private readonly Random _random;
 
+    // Of its own, so that the stories stay what they are without it.
+    private readonly Random _frequencies;
+
     /// <param name="seed">Makes all of it.</param>
     /// <param name="alwaysPays">Every card works, and nobody asks for anything.</param>
     public World(int seed, bool alwaysPays = false)
     {
-        _random = new Random(seed);
+        (_random, _frequencies) = (new Random(seed), new Random(seed + 1_000_000));
         Seed = seed;
         Rules = Samples.Rules([.. Settings()]);
         var from = Instant.FromUtc(2026, 1 + Next(12), 1 + Next(28), Next(24), 0);
@@ -117,6 +120,7 @@ internal sealed class World
             VatNumber = Chance(30) ? "X1" : null,
             Methods = alwaysPays ? [Samples.Card("sandbox_ok", from)] : [.. Methods(from)],
         };
+        account = account with { Contacts = [account.Contacts[0] with { Frequency = Frequency() }] };
         var today = from.InZone(Rules.Options.Zones[account.TimeZone]).Date;
         return account with
         {
@@ -177,9 +181,20 @@ internal sealed class World
                 Days = Pick(0, 1, 3, 12),
                 Email = $"c{Next(3)}@{account.Id}.example",
                 Role = Pick(ContactRole.Owner, ContactRole.Billing, ContactRole.Admin),
+                Frequency = Frequency(),
+            };
+        }
+        for (var i = _frequencies.Next(6); i > 0; i--)
+        {
+            yield return new AccountAction(Span.From + Duration.FromMinutes(_frequencies.Next(days * 1440)), account.Id, ActionNames.SetContact)
+            {
+                Email = _frequencies.Next(2) == 0 ? $"owner@{account.Id}.example" : $"c{_frequencies.Next(3)}@{account.Id}.example",
+                Frequency = Frequency(),
             };
         }
     }
+
+    private MailFrequency Frequency() => (MailFrequency)_frequencies.Next(3);
 
     private int Next(int below) => _random.Next(below);
 

@@ -28,18 +28,22 @@ public sealed class FrozenNamesTests
         const string names =
             """
             access_granted account_purged account_reactivated account_suspended cancellation_scheduled cancellation_withdrawn card_expiring
-            credit_issued payment_failed payment_method_updated payment_recovered plan_changed purge_warning receipt renewal_upcoming
+            credit_issued digest payment_failed payment_method_updated payment_recovered plan_changed purge_warning receipt renewal_upcoming
             subscription_canceled subscription_expired subscription_expiring suspension_warning
             """;
         AssertFrozen(Constants(typeof(MailTemplates)), names);
         AssertFrozen(MailTemplates.All, names);
     }
 
+    /// <summary>What may wait for a digest. A mail about money that is missing, or about an end, must never come to stand here.</summary>
+    [Fact]
+    public void Mails_that_are_not_urgent() => AssertFrozen(MailTemplates.NotUrgent, "credit_issued plan_changed receipt");
+
     [Fact]
     public void Actions() => AssertFrozen(Constants(typeof(ActionNames)),
         """
         abandon_charge add_contact authenticate cancel change_plan credit grant_access remove_contact resume set_auto_renew
-        update_payment_method
+        set_contact update_payment_method
         """);
 
     [Fact]
@@ -55,7 +59,8 @@ public sealed class FrozenNamesTests
     [InlineData(typeof(TaxTreatment), "Domestic EuConsumer ReverseCharge Export")]
     [InlineData(typeof(AttemptKind), "First Step Recharge")]
     [InlineData(typeof(ChargeState), "InFlight Unknown Succeeded Failed Abandoned Refused")]
-    [InlineData(typeof(DeliveryState), "Pending Accepted Dead Dropped")]
+    [InlineData(typeof(DeliveryState), "Pending Accepted Dead Dropped Held Digested")]
+    [InlineData(typeof(MailFrequency), "AtOnce Daily Weekly")]
     [InlineData(typeof(IntervalUnit), "Day Week Month Year")]
     [InlineData(typeof(PassKind), "Reconcile Renew Dun EndAccess Purge Remind Mail All")]
     public void Enums(Type type, string names) => Assert.Equal(names, string.Join(' ', Enum.GetNames(type)));

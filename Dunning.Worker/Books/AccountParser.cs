@@ -39,13 +39,14 @@ internal sealed class AccountParser(
     ];
 
     private static readonly string[] AddressFields = ["line1", "line2", "postal_code", "city"];
-    private static readonly string[] ContactFields = ["email", "name", "role", "locale"];
+    private static readonly string[] ContactFields = ["email", "name", "role", "locale", "frequency"];
     private static readonly string[] MethodFields = ["id", "token", "exp", "default", "backup", "brand", "last4"];
 
     private static readonly string[] SubscriptionFields =
         ["id", "plan", "quantity", "anchor", "renews_on", "auto_renew", "cancel_at_period_end"];
 
     internal static readonly string[] Roles = ["owner", "billing", "admin"];
+    internal static readonly string[] Frequencies = ["at_once", "daily", "weekly"];
 
     private readonly ContentHash _hash = new();
 
@@ -131,7 +132,7 @@ internal sealed class AccountParser(
         return null;
     }
 
-    private static string? ReadLocale(ObjectFields fields, bool required) => fields.Shaped("locale", 100, Shapes.IsLocale,
+    internal static string? ReadLocale(ObjectFields fields, bool required) => fields.Shaped("locale", 100, Shapes.IsLocale,
         "is no language tag", "a language, perhaps with a country, such as fr or fr-CA", required: required);
 
     private Address? ReadAddress(ObjectFields account)
@@ -162,6 +163,7 @@ internal sealed class AccountParser(
             var name = fields.Text("name", Shapes.MaxName, mayBeEmpty: true);
             var role = fields.Word("role", Roles);
             var locale = ReadLocale(fields, required: false);
+            var frequency = fields.Word("frequency", Frequencies, required: false);
             hasOwner |= role == (int)ContactRole.Owner;
             if (email is not null && !first.TryAdd(email, path))
             {
@@ -169,7 +171,10 @@ internal sealed class AccountParser(
             }
             if (email is not null && name is not null && role >= 0)
             {
-                contacts.Add(new Contact(contacts.Count + 1, email, name, (ContactRole)role, locale));
+                contacts.Add(new Contact(contacts.Count + 1, email, name, (ContactRole)role, locale)
+                {
+                    Frequency = frequency < 0 ? default : (MailFrequency)frequency,
+                });
             }
         }
         if (!hasOwner && scope.Count == before)

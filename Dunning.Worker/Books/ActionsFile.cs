@@ -17,7 +17,7 @@ internal static class ActionsFile
     private static readonly ImmutableSortedDictionary<string, string[]> FieldsOf = new Dictionary<string, string[]>
     {
         [ActionNames.AbandonCharge] = ["subscription"],
-        [ActionNames.AddContact] = ["email", "role", "name"],
+        [ActionNames.AddContact] = ["email", "role", "name", "locale", "frequency"],
         [ActionNames.Authenticate] = [],
         [ActionNames.Cancel] = ["subscription"],
         [ActionNames.ChangePlan] = ["subscription", "plan"],
@@ -26,6 +26,7 @@ internal static class ActionsFile
         [ActionNames.RemoveContact] = ["email"],
         [ActionNames.Resume] = ["subscription"],
         [ActionNames.SetAutoRenew] = ["subscription", "value"],
+        [ActionNames.SetContact] = ["email", "locale", "frequency"],
         [ActionNames.UpdatePaymentMethod] = ["token", "exp"],
     }.ToImmutableSortedDictionary(StringComparer.Ordinal);
 
@@ -106,6 +107,8 @@ internal static class ActionsFile
         var email = Has("email") ? AccountParser.ReadEmail(fields) : null;
         var role = Has("role") ? fields.Word("role", AccountParser.Roles) : -1;
         var name = Has("name") ? fields.Text("name", Shapes.MaxName, mayBeEmpty: true, required: false) ?? "" : null;
+        var locale = Has("locale") ? AccountParser.ReadLocale(fields, required: false) : null;
+        var frequency = Has("frequency") ? fields.Word("frequency", AccountParser.Frequencies, required: false) : -1;
         if (scope.Count != before)
         {
             return null;
@@ -122,6 +125,8 @@ internal static class ActionsFile
             Email = email,
             Role = role < 0 ? null : (ContactRole)role,
             Name = name,
+            Locale = locale,
+            Frequency = frequency < 0 ? null : (MailFrequency)frequency,
         };
     }
 }

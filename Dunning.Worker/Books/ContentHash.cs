@@ -51,6 +51,10 @@ internal sealed class ContentHash
                 json.WriteStringValue(contact.Name);
                 json.WriteNumberValue((int)contact.Role);
                 json.WriteStringValue(contact.Locale);
+                if (contact.Frequency != MailFrequency.AtOnce)
+                {
+                    json.WriteNumberValue((int)contact.Frequency); // the form had no frequency at first: the default must not tell itself
+                }
                 json.WriteEndArray();
             }
             json.WriteEndArray();

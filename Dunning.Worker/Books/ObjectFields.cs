@@ -84,9 +84,9 @@ internal sealed class ObjectFields
     }
 
     /// <summary>One of a few words; -1 when it is absent or none of them.</summary>
-    public int Word(string name, ReadOnlySpan<string> words)
+    public int Word(string name, ReadOnlySpan<string> words, bool required = true)
     {
-        if (Get(name, JsonKind.Text, "text", $"one of {string.Join(", ", words!)}", required: true) is not { } value)
+        if (Get(name, JsonKind.Text, "text", $"one of {string.Join(", ", words!)}", required) is not { } value)
         {
             return -1;
         }

@@ -46,6 +46,7 @@ internal static class AccountJson
                 ["name"] = c.Name,
                 ["role"] = Name(c.Role),
                 ["locale"] = c.Locale,
+                ["frequency"] = Name(c.Frequency),
                 ["bounced_at"] = At(c.Bounce?.At),
                 ["bounce_reason"] = c.Bounce?.Reason,
             }),
@@ -95,7 +96,7 @@ internal static class AccountJson
                 ["first_called_at"] = At(c.FirstCalledAt),
                 ["last_called_at"] = At(c.LastCalledAt),
             }),
-            ["mails"] = List(page.Sheet.Mails.Where(m => m.State is "pending" or "dead"), m => new JsonObject
+            ["mails"] = List(page.Sheet.Mails.Where(m => m.State is "pending" or "held" or "dead"), m => new JsonObject
             {
                 ["template"] = m.Template,
                 ["email"] = m.Email,

@@ -90,7 +90,8 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         foreach (var c in File.Contacts)
         {
             Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
-                + (c.GetsMail ? "" : paint.Dim("  gets no billing mail"))
+                + (!c.GetsMail ? paint.Dim("  gets no billing mail")
+                    : c.Frequency == MailFrequency.AtOnce ? "" : $"  {Texts.Frequency[c.Frequency]} digest of what is not urgent")
                 + (c.Bounce is { } bounce ? paint.Yellow($"  bounces since {Words.Time(bounce.At)} ({bounce.Reason})") : ""));
         }
         None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
@@ -193,7 +194,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
 
     private void UnderWay()
     {
-        var mails = page.Sheet.Mails.Where(m => m.State is "pending" or "dead").ToList();
+        var mails = page.Sheet.Mails.Where(m => m.State is "pending" or "held" or "dead").ToList();
         // A purge takes no notices down: there is nobody left to see them.
         var notices = page.Sheet.Notices.Where(n => n.ClearedAt is null && File.PurgedAt is null).ToList();
         if (!File.Charges.IsEmpty)
@@ -216,6 +217,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             {
                 Line($"  '{AccountWords.Plain(m.Template)}' to {m.Email}, decided {Words.Time(InstantOf(m.DecidedAt))}: "
                     + (m.State == "dead" ? paint.Red($"dead: {m.Detail ?? "refused for good"}")
+                        : m.State == "held" ? "held for the next digest"
                         : string.Create(CultureInfo.InvariantCulture, $"pending after {m.Tries} tries")
                             + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "") + (m.Detail is { } detail ? $" ({detail})" : "")));
             }

@@ -14,7 +14,7 @@ internal static class ActCommand
     public static Command Create(CommandContext context)
     {
         var account = new Argument<string?>("ACCOUNT") { Description = "The account's id", Arity = ArgumentArity.ZeroOrOne };
-        var what = new Argument<string?>("DO") { Description = "update_payment_method, authenticate, cancel, resume, set_auto_renew, change_plan, abandon_charge, credit, grant_access, add_contact, remove_contact", Arity = ArgumentArity.ZeroOrOne };
+        var what = new Argument<string?>("DO") { Description = "update_payment_method, authenticate, cancel, resume, set_auto_renew, change_plan, abandon_charge, credit, grant_access, add_contact, set_contact, remove_contact", Arity = ArgumentArity.ZeroOrOne };
         var file = new Option<FileInfo?>("--file") { Description = "Many actions instead, one JSON object a line as in a book's actions.jsonl; each is decided now, its 'at' only orders them" };
         var fields = new Dictionary<string, Option<string?>>(StringComparer.Ordinal)
         {
@@ -25,9 +25,11 @@ internal static class ActCommand
             ["value"] = new("--value") { Description = "set_auto_renew: true or false" },
             ["amount"] = new("--amount") { Description = "credit: in the minor unit of the account's currency" },
             ["days"] = new("--days") { Description = "grant_access: days of temporary access" },
-            ["email"] = new("--email") { Description = "add_contact, remove_contact: the address" },
+            ["email"] = new("--email") { Description = "add_contact, set_contact, remove_contact: the address" },
             ["role"] = new("--role") { Description = "add_contact: owner, billing or admin" },
             ["name"] = new("--name") { Description = "add_contact: the person's name" },
+            ["locale"] = new("--locale") { Description = "add_contact, set_contact: the person's language, such as fr" },
+            ["frequency"] = new("--frequency") { Description = "add_contact, set_contact: how soon they are told what is not urgent: at_once, daily or weekly" },
         };
         var command = new Command("act",
             """
@@ -35,6 +37,7 @@ internal static class ActCommand
 
               dunning act acme cancel --subscription acme-1
               dunning act acme credit --amount 1500
+              dunning act acme set_contact --email claire@acme.example --frequency weekly
               dunning act --file actions.jsonl
             """)
         { account, what, file };

@@ -35,7 +35,7 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.DunningRecovered => $"recovered: the dunning case of {On(e.PeriodStart)} ends after step {Number(e.Step)}",
         EventTypes.DunningStep => $"dunning step {Number(e.Step)} done",
         EventTypes.DunningStopped => $"the dunning case of {On(e.PeriodStart)} ends with its invoice",
-        EventTypes.EmailDropped => $"mail '{Mail(e)}' dropped: its reason is gone",
+        EventTypes.EmailDropped => $"mail '{Mail(e)}' dropped: its reason is gone, or whoever it was for",
         EventTypes.EmailSent => $"mail '{Mail(e)}' to {To(e)}",
         EventTypes.InvoiceIssued => Issued(e),
         EventTypes.InvoicePaid => $"invoice of {On(e.PeriodStart)} paid",

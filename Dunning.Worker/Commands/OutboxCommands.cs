@@ -12,8 +12,8 @@ internal static class OutboxCommands
 {
     public static Command List(CommandContext context)
     {
-        var state = new Option<string?>("--state") { Description = "pending, accepted, dead or dropped. Default: any" };
-        state.AcceptOnlyFromAmong("pending", "accepted", "dead", "dropped");
+        var state = new Option<string?>("--state") { Description = "pending, held (for a digest), digested, accepted, dead or dropped. Default: any" };
+        state.AcceptOnlyFromAmong("pending", "held", "digested", "accepted", "dead", "dropped");
         var account = new Option<string?>("--account") { Description = "Of one account" };
         var limit = InvoicesCommand.LimitOption("At most so many, the latest decided first", 50);
         var bouncing = new Option<bool>("--bouncing") { Description = "The contacts that mail does not reach instead" };

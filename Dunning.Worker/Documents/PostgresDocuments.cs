@@ -44,6 +44,16 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     /// <inheritdoc/>
     public async Task<ImmutableArray<MailAttachment>> ForMailAsync(AccountFile account, Model.Mail mail, string language, CancellationToken ct)
     {
+        var attachments = ImmutableArray.CreateBuilder<MailAttachment>();
+        foreach (var one in mail.Parts.Prepend(mail))
+        {
+            attachments.AddRange(await ForOneAsync(one, language, ct));
+        }
+        return attachments.ToImmutable();
+    }
+
+    private async Task<ImmutableArray<MailAttachment>> ForOneAsync(Model.Mail mail, string language, CancellationToken ct)
+    {
         ImmutableArray<DocumentKind> kinds = mail.Template switch
         {
             MailTemplates.PaymentFailed when mail.Facts.Step == 0 => [DocumentKind.Invoice],

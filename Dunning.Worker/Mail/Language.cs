@@ -23,7 +23,7 @@ public sealed partial class Language
         "months", "date", "month", "time", "period", "period.day", "period.open", "decimal", "group", "amount.symbol", "amount.code",
         "card.full", "card.number", "nobreak.before", "nobreak.after",
         "hello", "hello.nobody", "todo.link", "todo.signin", "todo.signin.nobody", "questions.reply", "questions.address", "questions.page",
-        "row", .. s_rows.Select(r => "row." + r),
+        "item", "row", .. s_rows.Select(r => "row." + r),
         .. DeclineWords.Keys.Select(k => "reason." + k), .. MailActs.Keys.Select(k => "act." + k),
     ];
 
@@ -181,6 +181,9 @@ public sealed partial class Language
         look.Support is { } support ? Fill(look.SupportIsAddress ? "questions.address" : "questions.page", ("support", support))
         : canReply ? _words["questions.reply"] : null;
 
+    /// <summary>The title of a mail within a digest.</summary>
+    internal string Item(string date, string title) => Fill("item", ("date", date), ("title", title));
+
     /// <summary>The table of details: what is known of it, as label, value, and both as a line of text.</summary>
     internal IEnumerable<(string Label, string Value, string Line)> Rows(IReadOnlyDictionary<string, string?> values) =>
         from name in s_rows
@@ -216,6 +219,7 @@ public sealed partial class Language
         "todo.signin" => ["act", "company"],
         "todo.signin.nobody" => ["act"],
         "questions.address" or "questions.page" => ["support"],
+        "item" => ["date", "title"],
         "row" => ["label", "value"],
         _ => [],
     };

@@ -1,4 +1,5 @@
 using Dunning.Model;
+using Dunning.Time;
 
 namespace Dunning.Mail;
 
@@ -25,7 +26,8 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
             return null;
         }
         var language = texts.LanguageFor(recipient.Locale);
-        var rendered = texts.Render(mail.Template, language, MailValues.Of(account, mail, recipient, language, options, _planNames));
+        var rendered = texts.Render(mail.Template, language, ValuesOf(mail),
+            [.. mail.Parts.Select(p => new MailItem(p.Template, language.Date(LocalClock.LocalDateOf(p.DecidedAt, ZoneData.Current[account.TimeZone])), ValuesOf(p)))]);
         return new OutgoingMessage
         {
             Key = MessageKey.Of(installation, account.Id, mail, recipient.Contact),
@@ -39,5 +41,7 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
             Language = language.Code,
             Date = mail.DecidedAt,
         };
+
+        Dictionary<string, string?> ValuesOf(Model.Mail one) => MailValues.Of(account, one, recipient, language, options, _planNames);
     }
 }

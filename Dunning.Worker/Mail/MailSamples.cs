@@ -40,6 +40,7 @@ internal static class MailSamples
 
     private static readonly MailFacts s_suspended = s_invoice with { Code = "do_not_honor", Step = 4, PurgeOn = new LocalDate(2026, 6, 30) };
     private static readonly MailFacts s_subscription = new() { Subscription = "sub-1", Plan = "Team", Date = new LocalDate(2026, 4, 3) };
+    private static readonly MailFacts s_changed = s_subscription with { Plan = "Solo", NewPlan = "Team", Amount = 99_000, Currency = "EUR" };
     private static readonly MailFacts s_debt = new() { Owed = 237_600, Currency = "EUR", Code = "hard_decline", PurgeOn = new LocalDate(2026, 6, 30) };
 
     /// <summary>All of them; the first of a template is its usual one.</summary>
@@ -59,6 +60,16 @@ internal static class MailSamples
         }),
         new(MailTemplates.CreditIssued, "", new MailFacts { Amount = 5000, Currency = "EUR" }),
         new(MailTemplates.CreditIssued, "yen", new MailFacts { Amount = 7900, Currency = "JPY" }),
+        new(MailTemplates.Digest, "", new MailFacts
+        {
+            Items =
+            [
+                new(MailTemplates.CreditIssued, Instant.FromUtc(2026, 2, 25, 14, 12), new MailFacts { Amount = 5000, Currency = "EUR" }),
+                new(MailTemplates.PlanChanged, Instant.FromUtc(2026, 3, 3, 8, 0), s_changed),
+                new(MailTemplates.Receipt, Instant.FromUtc(2026, 3, 3, 8, 0), s_invoice),
+            ],
+        }),
+        new(MailTemplates.Digest, "one", new MailFacts { Items = [new(MailTemplates.Receipt, Instant.FromUtc(2026, 3, 3, 8, 0), s_invoice)] }),
         new(MailTemplates.PaymentFailed, "", s_failed),
         new(MailTemplates.PaymentFailed, "declined", s_failed with { Code = "do_not_honor", Step = 1 }),
         new(MailTemplates.PaymentFailed, "authentication", s_failed with { Code = "authentication_required", Step = 1 }),
@@ -70,7 +81,7 @@ internal static class MailSamples
         new(MailTemplates.PaymentMethodUpdated, "debt", new MailFacts { CardExpires = new YearMonth(2029, 8), Owed = 118_800, Currency = "EUR" }),
         new(MailTemplates.PaymentRecovered, "", s_invoice),
         new(MailTemplates.PaymentRecovered, "credit", s_invoice with { ByCredit = true, CardBrand = null, CardLast4 = null }),
-        new(MailTemplates.PlanChanged, "", s_subscription with { Plan = "Solo", NewPlan = "Team", Amount = 99_000, Currency = "EUR" }),
+        new(MailTemplates.PlanChanged, "", s_changed),
         new(MailTemplates.PurgeWarning, "", s_debt with { Code = null }),
         new(MailTemplates.PurgeWarning, "blocked", s_debt),
         new(MailTemplates.Receipt, "", s_invoice),

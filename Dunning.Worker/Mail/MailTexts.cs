@@ -15,6 +15,12 @@ namespace Dunning.Mail;
 /// <param name="Html">A whole page.</param>
 public readonly record struct RenderedMail(string Subject, string Text, string Html);
 
+/// <summary>A mail within a digest.</summary>
+/// <param name="Template">Its template.</param>
+/// <param name="Date">Its day, as the reader's language writes it.</param>
+/// <param name="Values">Its own values.</param>
+internal sealed record MailItem(string Template, string Date, IReadOnlyDictionary<string, string?> Values);
+
 /// <summary>
 /// The mails' texts in every language. What a mail says stands once, as text, in <c>LANGUAGE/TEMPLATE.txt</c>: its paragraphs are the text part's
 /// and the page's alike, so the two can't drift apart. How it looks stands once for all languages, in <c>layout.txt</c>, <c>layout.html</c> and
@@ -31,16 +37,20 @@ public sealed partial class MailTexts
     private const string LayoutHtml = "layout.html";
     private const string DetailsHtml = "details.html";
     private const string Details = "details";
+    private const string Items = "items";
     private const string SubjectMark = "Subject: ";
     private const string If = "#if ";
     private const string Each = "#each ";
     private const string Unbalanced = "has an {{#if}}, {{else}} or {{/if}} without the others";
 
+    // A paragraph that no mail can have by itself: there the marks of its text are escaped.
+    private const string ItemsMark = "<items/>";
+
     // What the shared files may place, and the lists that they may go through.
     private static readonly FrozenDictionary<string, Scope> s_shared = new Dictionary<string, Scope>(StringComparer.Ordinal)
     {
         [LayoutText] = new([.. MailValues.Names, .. MailValues.LayoutNames], [], IsHtml: false),
-        [LayoutHtml] = new([.. MailValues.Names, .. MailValues.LayoutNames, "text", "block"], ["paragraphs"], IsHtml: true),
+        [LayoutHtml] = new([.. MailValues.Names, .. MailValues.LayoutNames, "text", "block", "heading"], ["paragraphs"], IsHtml: true),
         [DetailsHtml] = new(["label", "value"], ["rows"], IsHtml: true),
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
@@ -159,28 +169,57 @@ public sealed partial class MailTexts
     public Language LanguageFor(string locale) =>
         _languages.GetValueOrDefault(locale.Split('-', '_')[0].ToLowerInvariant(), _languages[FallbackLanguage]).Language;
 
-    /// <summary>Writes a mail. The values are those of <see cref="MailValues.Of"/>; one may be null.</summary>
-    internal RenderedMail Render(string template, Language language, IReadOnlyDictionary<string, string?> values)
+    /// <summary>Writes a mail. The values are those of <see cref="MailValues.Of"/>; one may be null. A digest tells its items.</summary>
+    internal RenderedMail Render(string template, Language language, IReadOnlyDictionary<string, string?> values, ImmutableArray<MailItem> items)
     {
-        var texts = _languages[language.Code];
-        var compiled = texts.Find(template) ?? throw new InvalidOperationException($"there is no mail '{template}'");
-        var rows = language.Rows(values).ToList();
-        var words = values.ToDictionary(v => v.Key, v => (object)(v.Value ?? ""), StringComparer.Ordinal);
-        words[Details] = string.Join('\n', rows.Select(r => r.Line));
-        var subject = language.Typeset(compiled.Subject(words).Trim(' ')); // one line, as the values in it are
-        var body = Tidy(compiled.Text(words));
-        words["subject"] = subject;
-        words["body"] = body;
+        var part = Write(template, language, values, items);
+        var words = Words(values);
+        words["subject"] = part.Subject;
+        words["body"] = part.Text;
         words["preheader"] = "";
         var text = language.Typeset(Tidy(_dressing.Text(words))) + "\n";
-        words["preheader"] = language.Typeset(body.Split("\n\n")[0].Replace('\n', ' '));
-        return new RenderedMail(subject, text, Page(compiled, language, rows, words));
+        words["preheader"] = language.Typeset(part.Text.Split("\n\n")[0].Replace('\n', ' '));
+        words["paragraphs"] = part.Paragraphs;
+        foreach (var name in (string[])["act", "company", "hello", "logoAlt", "toDo"])
+        {
+            words[name] = language.Typeset((string)words[name]);
+        }
+        words["footer"] = Escape(language.Typeset((string)words["footer"])).Replace("\n", "<br />\n", StringComparison.Ordinal);
+        words["questions"] = Linked(language.Typeset((string)words["questions"]), (string)words["support"]);
+        return new RenderedMail(part.Subject, text, Tidy(_dressing.Html(words)) + "\n");
     }
 
-    private string Page(Compiled compiled, Language language, List<(string Label, string Value, string Line)> rows, Dictionary<string, object> words)
+    private Part Write(string template, Language language, IReadOnlyDictionary<string, string?> values, ImmutableArray<MailItem> items)
     {
-        // No blank line in it: those part paragraphs.
-        var table = rows.Count == 0 ? "" : Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
+        var compiled = _languages[language.Code].Find(template) ?? throw new InvalidOperationException($"there is no mail '{template}'");
+        var inner = items.Select(i => (i.Date, Part: Write(i.Template, language, i.Values, [])))
+            .Select(i => (Heading: language.Typeset(language.Item(i.Date, i.Part.Subject)), i.Part)).ToList();
+        var rows = language.Rows(values).ToList();
+        var words = Words(values);
+        words[Details] = string.Join('\n', rows.Select(r => r.Line));
+        words[Items] = string.Join("\n\n", inner.Select(i => "— " + i.Heading + "\n\n" + i.Part.Text));
+        var subject = language.Typeset(compiled.Subject(words).Trim(' ')); // one line, as the values in it are
+        var text = Tidy(compiled.Text(words));
+        var table = TableOf(rows, language);
+        words[Details] = table;
+        words[Items] = ItemsMark;
+        return new Part(subject, text,
+        [
+            .. Tidy(compiled.Html(words)).Split("\n\n").SelectMany(paragraph =>
+                paragraph == ItemsMark ? inner.SelectMany(i => i.Part.Paragraphs.Prepend(Paragraph(heading: i.Heading)))
+                : [paragraph == table ? Paragraph(block: table) : Paragraph(text: language.Typeset(paragraph))]),
+        ]);
+    }
+
+    private static Dictionary<string, object> Words(IReadOnlyDictionary<string, string?> values) =>
+        values.ToDictionary(v => v.Key, v => (object)(v.Value ?? ""), StringComparer.Ordinal);
+
+    private static Dictionary<string, string> Paragraph(string text = "", string block = "", string heading = "") =>
+        new(StringComparer.Ordinal) { ["text"] = text, ["block"] = block, ["heading"] = heading };
+
+    // No blank line in it: those part paragraphs.
+    private string TableOf(List<(string Label, string Value, string Line)> rows, Language language) =>
+        rows.Count == 0 ? "" : Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
         {
             ["rows"] = rows.ConvertAll(r => new Dictionary<string, string>(StringComparer.Ordinal)
             {
@@ -188,20 +227,6 @@ public sealed partial class MailTexts
                 ["value"] = language.Typeset(r.Value),
             }),
         })).Replace("\n\n", "\n", StringComparison.Ordinal);
-        words[Details] = table;
-        words["paragraphs"] = Tidy(compiled.Html(words)).Split("\n\n").Select(paragraph => new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["block"] = paragraph == table ? table : "",
-            ["text"] = paragraph == table ? "" : language.Typeset(paragraph),
-        }).ToList();
-        foreach (var name in (string[])["act", "company", "hello", "logoAlt", "toDo"])
-        {
-            words[name] = language.Typeset((string)words[name]);
-        }
-        words["footer"] = Escape(language.Typeset((string)words["footer"])).Replace("\n", "<br />\n", StringComparison.Ordinal);
-        words["questions"] = Linked(language.Typeset((string)words["questions"]), (string)words["support"]);
-        return Tidy(_dressing.Html(words)) + "\n";
-    }
 
     // The address or the page within the sentence as a link.
     private static string Linked(string sentence, string support)
@@ -274,16 +299,16 @@ public sealed partial class MailTexts
     // Faults where a file is not what we can check and then compile.
     private static void Check(string path, string text, Scope scope, bool isMail, List<string> faults)
     {
-        foreach (var (name, at) in TagsOf(text).Where(t => !(t.Name is "else" or "/if") && !(isMail && t.Name == "> " + Details)))
+        foreach (var (name, at) in TagsOf(text).Where(t => !(t.Name is "else" or "/if") && !(isMail && IsPart(t.Name))))
         {
             if (!scope.Names.Contains(NameIn(name), StringComparer.Ordinal) && !scope.Lists.Any(l => name == Each + l) && !(name == "/each" && scope.Lists.Length > 0))
             {
                 Fault(at, $"has {{{{{name}}}}}, but the placeholders are {string.Join(", ", scope.Names)}");
             }
         }
-        if (isMail && LooseDetails().Match(text) is { Success: true } loose)
+        if (isMail && LoosePartial().Match(text) is { Success: true } loose)
         {
-            Fault(loose.Index, $"has {{{{> {Details}}}}} beside other words: it is a paragraph of its own");
+            Fault(loose.Index, $"has {{{{> {loose.Groups["part"].Value}}}}} beside other words: it is a paragraph of its own");
         }
         // In a page braces are CSS's.
         if (!scope.IsHtml && PlainTag().Replace(text, m => new string('.', m.Length)).AsSpan().IndexOfAny('{', '}') is var brace and >= 0)
@@ -303,6 +328,8 @@ public sealed partial class MailTexts
         {
             Fault(text.Length - body.Length + inBody, Unbalanced);
         }
+
+        bool IsPart(string name) => name == "> " + Details || (name == "> " + Items && Path.GetFileName(path) == MailTemplates.Digest + ".txt");
 
         void Fault(int at, string fault) =>
             faults.Add(string.Create(CultureInfo.InvariantCulture, $"{path}:{text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {fault}"));
@@ -352,14 +379,17 @@ public sealed partial class MailTexts
     [GeneratedRegex(@"\{\{[^{}\n]*\}\}|[&<>]", RegexOptions.CultureInvariant)]
     private static partial Regex TagOrMark();
 
-    [GeneratedRegex(@"(?<!\n\n)\{\{> details\}\}|\{\{> details\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
-    private static partial Regex LooseDetails();
+    [GeneratedRegex(@"(?<!\n\n)\{\{> (?<part>details|items)\}\}|\{\{> (?<part>details|items)\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
+    private static partial Regex LoosePartial();
 
     [GeneratedRegex("^[a-z]{2,3}$", RegexOptions.CultureInvariant)]
     private static partial Regex LanguageCode();
 
     /// <summary>What a file may place and go through, and whether it is a page.</summary>
     private sealed record Scope(ImmutableArray<string> Names, ImmutableArray<string> Lists, bool IsHtml);
+
+    // What a mail says, without what is around it: as text, and as the page's paragraphs.
+    private sealed record Part(string Subject, string Text, ImmutableArray<Dictionary<string, string>> Paragraphs);
 
     private sealed record Compiled(
         HandlebarsTemplate<object, object> Subject, HandlebarsTemplate<object, object> Text, HandlebarsTemplate<object, object> Html);
@@ -405,6 +435,7 @@ public sealed partial class MailTexts
                 FormatProvider = CultureInfo.InvariantCulture,
             });
             environment.RegisterTemplate(MailTexts.Details, "{{{" + MailTexts.Details + "}}}");
+            environment.RegisterTemplate(Items, "{{{" + Items + "}}}");
             return environment;
         }
     }

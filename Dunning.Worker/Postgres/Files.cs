@@ -35,7 +35,7 @@ internal static class Files
                mail_count, contact_count, version, lease_until, lease_version
         from dunning.account where id = any(@ids) order by id;
 
-        select account_id, number, email, name, role, locale, removed, bounced_at, bounce_reason, bounce_reported
+        select account_id, number, email, name, role, locale, frequency, removed, bounced_at, bounce_reason, bounce_reported
         from dunning.contact where account_id = any(@ids) and not removed order by account_id, number;
 
         select account_id, id, generation, token, expires, is_default, is_backup, brand, last4, state, authenticated, known_at,
@@ -70,7 +70,7 @@ internal static class Files
 
         select o.account_id, o.mail_number, o.contact, o.template, o.decided_at, o.facts, o.email, o.name, o.locale, o.state, o.tries,
                o.next_try_at, o.settled_at, o.detail
-        from (select distinct account_id, mail_number from dunning.outbox where account_id = any(@ids) and state = 'pending') p
+        from (select distinct account_id, mail_number from dunning.outbox where account_id = any(@ids) and state in ('pending', 'held')) p
         join dunning.outbox o on o.account_id = p.account_id and o.mail_number = p.mail_number
         order by o.account_id, o.mail_number, o.contact;
 

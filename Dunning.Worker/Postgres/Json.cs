@@ -20,7 +20,15 @@ internal static class Json
     [ThreadStatic]
     private static ArrayBufferWriter<byte>? s_buffer;
 
-    public static string Facts(MailFacts f) => Write(f, static (json, f) =>
+    public static string Facts(MailFacts f) => Write(f, Facts);
+
+    public static MailFacts Facts(string stored)
+    {
+        using var document = JsonDocument.Parse(stored);
+        return Facts(document.RootElement);
+    }
+
+    private static void Facts(Utf8JsonWriter json, MailFacts f)
     {
         Text(json, "subscription", f.Subscription);
         Text(json, "plan", f.Plan);
@@ -44,35 +52,48 @@ internal static class Json
         Text(json, "card_brand", f.CardBrand);
         Text(json, "card_last4", f.CardLast4);
         Date(json, "card_expires", f.CardExpires?.OnDayOfMonth(1));
-    });
-
-    public static MailFacts Facts(string stored)
-    {
-        using var document = JsonDocument.Parse(stored);
-        var json = document.RootElement;
-        return new MailFacts
+        if (f.Items.IsEmpty)
         {
-            Subscription = Text(json, "subscription"),
-            Plan = Text(json, "plan"),
-            NewPlan = Text(json, "new_plan"),
-            PeriodStart = Date(json, "period_start"),
-            PeriodEnd = Date(json, "period_end"),
-            Amount = Number(json, "amount"),
-            Currency = Text(json, "currency"),
-            Owed = Number(json, "owed"),
-            ByCredit = json.TryGetProperty("by_credit", out _),
-            Code = Text(json, "code"),
-            Step = (int?)Number(json, "step"),
-            NextAttemptOn = Date(json, "next_attempt_on"),
-            SuspendsOn = Date(json, "suspends_on"),
-            PurgeOn = Date(json, "purge_on"),
-            Date = Date(json, "date"),
-            Until = Moment(json, "until"),
-            CardBrand = Text(json, "card_brand"),
-            CardLast4 = Text(json, "card_last4"),
-            CardExpires = Date(json, "card_expires")?.ToYearMonth(),
-        };
+            return;
+        }
+        json.WriteStartArray("items");
+        foreach (var item in f.Items)
+        {
+            json.WriteStartObject();
+            json.WriteString("template", item.Template);
+            Moment(json, "decided_at", item.DecidedAt);
+            json.WriteStartObject("facts");
+            Facts(json, item.Facts);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
     }
+
+    private static MailFacts Facts(JsonElement json) => new()
+    {
+        Subscription = Text(json, "subscription"),
+        Plan = Text(json, "plan"),
+        NewPlan = Text(json, "new_plan"),
+        PeriodStart = Date(json, "period_start"),
+        PeriodEnd = Date(json, "period_end"),
+        Amount = Number(json, "amount"),
+        Currency = Text(json, "currency"),
+        Owed = Number(json, "owed"),
+        ByCredit = json.TryGetProperty("by_credit", out _),
+        Code = Text(json, "code"),
+        Step = (int?)Number(json, "step"),
+        NextAttemptOn = Date(json, "next_attempt_on"),
+        SuspendsOn = Date(json, "suspends_on"),
+        PurgeOn = Date(json, "purge_on"),
+        Date = Date(json, "date"),
+        Until = Moment(json, "until"),
+        CardBrand = Text(json, "card_brand"),
+        CardLast4 = Text(json, "card_last4"),
+        CardExpires = Date(json, "card_expires")?.ToYearMonth(),
+        Items = !json.TryGetProperty("items", out var items) ? []
+            : [.. items.EnumerateArray().Select(i => new DigestItem(Text(i, "template")!, Moment(i, "decided_at")!.Value, Facts(i.GetProperty("facts"))))],
+    };
 
     /// <summary>An event without what stands in columns, with numbers of contacts, and without the token; null when nothing is left.</summary>
     public static string? Event(BookEvent e)

@@ -99,9 +99,11 @@ public sealed class PostgresImporter(NpgsqlDataSource source)
             ct);
         await CopyAsync(
             connection,
-            "contact (account_id, number, email, name, role, locale)",
+            "contact (account_id, number, email, name, role, locale, frequency)",
             batch.SelectMany(a => a.File.Contacts.Select(c => (a.File.Id, Contact: c))),
-            (row, c) => row.Text(c.Id).Int(c.Contact.Number).Text(c.Contact.Email).Text(c.Contact.Name).Text(Texts.Role[c.Contact.Role]).Text(c.Contact.Locale),
+            (row, c) => row
+                .Text(c.Id).Int(c.Contact.Number).Text(c.Contact.Email).Text(c.Contact.Name).Text(Texts.Role[c.Contact.Role]).Text(c.Contact.Locale)
+                .Text(Texts.Frequency[c.Contact.Frequency]),
             ct);
         await CopyAsync(
             connection,

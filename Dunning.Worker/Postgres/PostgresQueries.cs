@@ -10,7 +10,8 @@ public sealed record AccountView(
     DateOnly? SuspendedOn, DateOnly? PurgeOn, DateTime? AccessUntil, bool Closed, DateTime? PurgedAt, DateTime? ErasedAt, long EventCount,
     long Version, DateTime? LeaseUntil);
 
-public sealed record ContactView(int Number, string Email, string Name, string Role, string? Locale, bool Removed, DateTime? BouncedAt, string? BounceReason);
+public sealed record ContactView(
+    int Number, string Email, string Name, string Role, string? Locale, string Frequency, bool Removed, DateTime? BouncedAt, string? BounceReason);
 
 public sealed record MethodView(
     string Id, int Generation, string Token, DateOnly? Expires, bool IsDefault, bool IsBackup, string? Brand, string? Last4, string State, bool Retired);
@@ -70,7 +71,7 @@ public sealed class PostgresQueries(NpgsqlDataSource source)
                    purged_at, erased_at, event_count, version, lease_until
             from dunning.account where id = @id;
 
-            select number, coalesce(email, @erased) as email, name, role, locale, removed, bounced_at, bounce_reason
+            select number, coalesce(email, @erased) as email, name, role, locale, frequency, removed, bounced_at, bounce_reason
             from dunning.contact where account_id = @id order by number;
 
             select id, generation, coalesce(token, @erased) as token, expires, is_default, is_backup, brand, last4, state, retired

@@ -53,10 +53,12 @@ internal sealed record AccountRow(
 }
 
 internal sealed record ContactRow(
-    string AccountId, int Number, string? Email, string Name, string Role, string? Locale, bool Removed, DateTime? BouncedAt, string? BounceReason, bool BounceReported)
+    string AccountId, int Number, string? Email, string Name, string Role, string? Locale, string Frequency, bool Removed, DateTime? BouncedAt,
+    string? BounceReason, bool BounceReported)
 {
     public Contact ToContact() => new(Number, Email ?? Erased.Text, Name, Texts.Role[Role], Locale, Removed)
     {
+        Frequency = Texts.Frequency[Frequency],
         Bounce = BouncedAt is { } at ? new Bounce(at.Instant(), BounceReason!, BounceReported) : null,
     };
 }

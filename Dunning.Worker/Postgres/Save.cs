@@ -151,17 +151,19 @@ internal static class Save
         .Text("name", r => r.Thing.Name)
         .Text("role", r => Texts.Role[r.Thing.Role])
         .Text("locale", r => r.Thing.Locale)
+        .Text("frequency", r => Texts.Frequency[r.Thing.Frequency])
         .Flag("removed", r => r.Thing.Removed)
         .Moment("bounced_at", r => r.Thing.Bounce?.At)
         .Text("bounce_reason", r => r.Thing.Bounce?.Reason)
         .Flag("bounce_reported", r => r.Thing.Bounce?.IsReported ?? false)
         .Statement(
             """
-            insert into dunning.contact (account_id, number, email, name, role, locale, removed, bounced_at, bounce_reason, bounce_reported)
-            select account_id, number, email, name, role, locale, removed, bounced_at, bounce_reason, bounce_reported from {rows}
+            insert into dunning.contact (account_id, number, email, name, role, locale, frequency, removed, bounced_at, bounce_reason, bounce_reported)
+            select account_id, number, email, name, role, locale, frequency, removed, bounced_at, bounce_reason, bounce_reported from {rows}
             on conflict (account_id, number) do update set
-                email = excluded.email, name = excluded.name, role = excluded.role, locale = excluded.locale, removed = excluded.removed,
-                bounced_at = excluded.bounced_at, bounce_reason = excluded.bounce_reason, bounce_reported = excluded.bounce_reported
+                email = excluded.email, name = excluded.name, role = excluded.role, locale = excluded.locale, frequency = excluded.frequency,
+                removed = excluded.removed, bounced_at = excluded.bounced_at, bounce_reason = excluded.bounce_reason,
+                bounce_reported = excluded.bounce_reported
             """);
 
     private static NpgsqlBatchCommand? MethodsChanged(List<Of<PaymentMethod>> rows) => rows.Count == 0 ? null : Methods(rows).Statement(

@@ -16,6 +16,9 @@ internal static class Texts
     public static readonly TextOf<ContactRole> Role = new(
         (ContactRole.Owner, "owner"), (ContactRole.Billing, "billing"), (ContactRole.Admin, "admin"));
 
+    public static readonly TextOf<MailFrequency> Frequency = new(
+        (MailFrequency.AtOnce, "at_once"), (MailFrequency.Daily, "daily"), (MailFrequency.Weekly, "weekly"));
+
     public static readonly TextOf<MethodState> Method = new(
         (MethodState.Ok, "ok"), (MethodState.Blocked, "blocked"), (MethodState.Waiting, "waiting"));
 
@@ -40,7 +43,8 @@ internal static class Texts
         (ChargeState.Failed, "failed"), (ChargeState.Abandoned, "abandoned"), (ChargeState.Refused, "refused"));
 
     public static readonly TextOf<DeliveryState> Delivery = new(
-        (DeliveryState.Pending, "pending"), (DeliveryState.Accepted, "accepted"), (DeliveryState.Dead, "dead"), (DeliveryState.Dropped, "dropped"));
+        (DeliveryState.Pending, "pending"), (DeliveryState.Accepted, "accepted"), (DeliveryState.Dead, "dead"), (DeliveryState.Dropped, "dropped"),
+        (DeliveryState.Held, "held"), (DeliveryState.Digested, "digested"));
 
     public static readonly TextOf<DocumentKind> Document = new(
         (DocumentKind.Invoice, "invoice"), (DocumentKind.Receipt, "receipt"), (DocumentKind.CreditNote, "credit_note"));
