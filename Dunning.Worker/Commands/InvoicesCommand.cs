@@ -53,7 +53,7 @@ internal static class InvoicesCommand
             {
                 if (isNone && !isJson)
                 {
-                    await context.Output.WriteLineAsync($"{"number",-18} {"issued",-10} {"total",18} {"due",18}  {"state",-11} account, period");
+                    await context.Output.WriteLineAsync($"{"number",-18} {"issued",-10} {"total",18} {"unpaid",18}  {"state",-11} account, period");
                 }
                 isNone = false;
                 await context.Output.WriteLineAsync(isJson ? JsonSerializer.Serialize(InvoiceExport.ToJson(row), InvoiceExport.Json) : ToText(row));
@@ -251,7 +251,7 @@ internal static class InvoicesCommand
     {
         var currency = Currency.Of(row.Currency);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{row.Number,-18} {row.IssuedOn:yyyy-MM-dd} {new Money(row.Total, currency),18} {new Money(row.AmountDue, currency),18}  {row.State ?? "credit note",-11} ")
+            $"{row.Number,-18} {row.IssuedOn:yyyy-MM-dd} {new Money(row.Total, currency),18} {(row.State == "open" ? new Money(row.AmountDue, currency).ToString() : ""),18}  {row.State ?? "credit note",-11} ")
             + $"{row.Account}, {(row.Cancels is { } cancels ? "cancels " + cancels : string.Create(CultureInfo.InvariantCulture, $"{row.PeriodStart:yyyy-MM-dd} to {row.PeriodEnd.AddDays(-1):yyyy-MM-dd}"))}";
     }
 }
