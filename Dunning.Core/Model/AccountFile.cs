@@ -503,7 +503,7 @@ public sealed record MailFacts
     /// <summary>Number of the dunning step that decided it, if one did.</summary>
     public int? Step { get; init; }
 
-    /// <summary>Of a failed payment: the date of the next automatic attempt, if any.</summary>
+    /// <summary>Of a failed payment: the date of the next automatic attempt, if any, and if it could do any good: not while nothing can be charged.</summary>
     public LocalDate? NextAttemptOn { get; init; }
 
     /// <summary>The date on which access is suspended if nothing is paid.</summary>

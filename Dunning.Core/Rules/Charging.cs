@@ -190,6 +190,9 @@ internal static class Charging
         draft.Tell(About(draft, charge, EventTypes.ChargeAbandoned));
     }
 
+    /// <summary>Whether an attempt would find a method that can be charged.</summary>
+    public static bool CanCharge(AccountFile file) => InOrder(file).Any(m => ObstacleOf(m) is null);
+
     /// <summary>The methods in the order in which an attempt tries them, chargeable or not.</summary>
     private static IEnumerable<PaymentMethod> InOrder(AccountFile file) =>
         file.Methods.Where(m => m is { IsRetired: false } && (m.IsDefault || m.IsBackup))

@@ -242,7 +242,7 @@ internal static class Stepping
             Currency = invoice.AmountDue.Currency.Code,
             Owed = code is null || owed == invoice.AmountDue.Minor ? null : owed,
             Code = code,
-            NextAttemptOn = running is null ? null : NextStepOn(running) ?? SuspendsOn(running),
+            NextAttemptOn = running is null || !Charging.CanCharge(draft.File) ? null : NextStepOn(running) ?? SuspendsOn(running),
             SuspendsOn = running is null ? null : SuspendsOn(running),
             PurgeOn = draft.File.PurgeOn,
             CardBrand = method?.Brand,

@@ -34,6 +34,19 @@ public sealed class MailFactsDiaries
         Assert.False(diary.LastFacts(MailTemplates.Receipt).ByCredit);
     }
 
+    [Theory]
+    [InlineData("insufficient_funds", "2026-03-05")]
+    [InlineData("stolen_card", null)]
+    [InlineData("authentication_required", null)]
+    public async Task Another_attempt_is_promised_only_where_it_could_do_good(string code, string? next)
+    {
+        var diary = FiveDaily("sandbox_decline_" + code);
+        await diary.ExpectAsync("2026-03-02 09:00", [.. Opened.Select(e => e.Replace("do_not_honor", code, StringComparison.Ordinal))]);
+        var facts = diary.LastFacts(MailTemplates.PaymentFailed);
+        Assert.Equal(next, facts.NextAttemptOn?.ToString("uuuu-MM-dd", null));
+        Assert.Equal(new LocalDate(2026, 3, 7), facts.SuspendsOn);
+    }
+
     [Fact]
     public async Task Mails_about_a_debt_tell_all_that_is_owed_and_what_stands_in_the_way()
     {

@@ -39,7 +39,7 @@ public sealed class Engine : IAsyncDisposable
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
                 new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace,
-                PostgresDocuments.Open(database.Source, settings.Documents.Look, time));
+                PostgresDocuments.Open(database.Source, settings.Documents.Look, time), AtOnce(settings.Mail.Smtp));
         }
         else
         {
@@ -138,6 +138,9 @@ public sealed class Engine : IAsyncDisposable
         }
         await _ledger.DisposeAsync();
     }
+
+    /// <summary>So many messages are in the making that a connection never waits for one.</summary>
+    internal static int AtOnce(SmtpOptions? smtp) => 2 * (smtp?.Connections ?? 4);
 
     // Mails go out whatever becomes of them.
     private async Task TakeBouncesAsync(string folder, Action<Decision>? onSaved, CancellationToken ct)

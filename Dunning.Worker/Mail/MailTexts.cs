@@ -64,6 +64,9 @@ public sealed partial class MailTexts
     private static readonly Scope s_mail = new(MailValues.Names, [], IsHtml: false);
     private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    [ThreadStatic]
+    private static PageWriter? t_page;
+
     private readonly FrozenDictionary<string, Texts> _languages;
     private readonly Dressing _dressing;
 
@@ -177,7 +180,7 @@ public sealed partial class MailTexts
         words["subject"] = part.Subject;
         words["body"] = part.Text;
         words["preheader"] = "";
-        var text = language.Typeset(Tidy(_dressing.Text(words))) + "\n";
+        var text = language.Typeset(Fill(_dressing.Text, words)) + "\n";
         words["preheader"] = language.Typeset(part.Text.Split("\n\n")[0].Replace('\n', ' '));
         words["paragraphs"] = part.Paragraphs;
         foreach (var name in (string[])["act", "company", "hello", "logoAlt", "toDo"])
@@ -186,7 +189,7 @@ public sealed partial class MailTexts
         }
         words["footer"] = Escape(language.Typeset((string)words["footer"])).Replace("\n", "<br />\n", StringComparison.Ordinal);
         words["questions"] = Linked(language.Typeset((string)words["questions"]), (string)words["support"]);
-        return new RenderedMail(part.Subject, text, Tidy(_dressing.Html(words)) + "\n");
+        return new RenderedMail(part.Subject, text, Fill(_dressing.Html, words) + "\n");
     }
 
     private Part Write(string template, Language language, IReadOnlyDictionary<string, string?> values, ImmutableArray<MailItem> items)
@@ -198,14 +201,14 @@ public sealed partial class MailTexts
         var words = Words(values);
         words[Details] = string.Join('\n', rows.Select(r => r.Line));
         words[Items] = string.Join("\n\n", inner.Select(i => "— " + i.Heading + "\n\n" + i.Part.Text));
-        var subject = language.Typeset(compiled.Subject(words).Trim(' ')); // one line, as the values in it are
-        var text = Tidy(compiled.Text(words));
+        var subject = language.Typeset(Fill(compiled.Subject, words).Trim(' ')); // one line, as the values in it are
+        var text = Fill(compiled.Text, words);
         var table = TableOf(rows, language);
         words[Details] = table;
         words[Items] = ItemsMark;
         return new Part(subject, text,
         [
-            .. Tidy(compiled.Html(words)).Split("\n\n").SelectMany(paragraph =>
+            .. Fill(compiled.Html, words).Split("\n\n").SelectMany(paragraph =>
                 paragraph == ItemsMark ? inner.SelectMany(i => i.Part.Paragraphs.Prepend(Paragraph(heading: i.Heading)))
                 : [paragraph == table ? Paragraph(block: table) : Paragraph(text: language.Typeset(paragraph))]),
         ]);
@@ -219,14 +222,14 @@ public sealed partial class MailTexts
 
     // No blank line in it: those part paragraphs.
     private string TableOf(List<(string Label, string Value, string Line)> rows, Language language) =>
-        rows.Count == 0 ? "" : Tidy(_dressing.Details(new Dictionary<string, object>(StringComparer.Ordinal)
+        rows.Count == 0 ? "" : Fill(_dressing.Details, new Dictionary<string, object>(StringComparer.Ordinal)
         {
             ["rows"] = rows.ConvertAll(r => new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["label"] = language.Typeset(r.Label),
                 ["value"] = language.Typeset(r.Value),
             }),
-        })).Replace("\n\n", "\n", StringComparison.Ordinal);
+        }).Replace("\n\n", "\n", StringComparison.Ordinal);
 
     // The address or the page within the sentence as a link.
     private static string Linked(string sentence, string support)
@@ -264,27 +267,12 @@ public sealed partial class MailTexts
         return (files, faults.ToImmutable());
     }
 
-    // A paragraph whose every part was left out leaves no gap.
-    private static string Tidy(string text)
+    private static string Fill(HandlebarsTemplate<TextWriter, object, object> template, object words)
     {
-        var tidy = new StringBuilder(text.Length);
-        var isGap = false;
-        foreach (var range in text.AsSpan().Split('\n'))
-        {
-            var line = text.AsSpan(range).TrimEnd(" \t");
-            if (line.IsEmpty)
-            {
-                isGap = true;
-                continue;
-            }
-            if (tidy.Length > 0)
-            {
-                tidy.Append(isGap ? "\n\n" : "\n");
-            }
-            tidy.Append(line);
-            isGap = false;
-        }
-        return tidy.ToString();
+        var page = t_page ??= new PageWriter();
+        page.Clear();
+        template(page, words, null!);
+        return page.Tidy();
     }
 
     private static string FileOf(string language, string template) => language + "/" + template + ".txt";
@@ -392,34 +380,34 @@ public sealed partial class MailTexts
     private sealed record Part(string Subject, string Text, ImmutableArray<Dictionary<string, string>> Paragraphs);
 
     private sealed record Compiled(
-        HandlebarsTemplate<object, object> Subject, HandlebarsTemplate<object, object> Text, HandlebarsTemplate<object, object> Html);
+        HandlebarsTemplate<TextWriter, object, object> Subject, HandlebarsTemplate<TextWriter, object, object> Text, HandlebarsTemplate<TextWriter, object, object> Html);
 
     /// <summary>What all languages share. Checked by now; compiled when first used, for a command that sends no mail should not wait for it.</summary>
     private sealed class Dressing
     {
         private readonly Lazy<IHandlebars> _plain = new(() => Environment(escapes: false));
         private readonly Lazy<IHandlebars> _page = new(() => Environment(escapes: true));
-        private readonly Lazy<HandlebarsTemplate<object, object>> _text;
-        private readonly Lazy<HandlebarsTemplate<object, object>> _html;
-        private readonly Lazy<HandlebarsTemplate<object, object>> _details;
+        private readonly Lazy<HandlebarsTemplate<TextWriter, object, object>> _text;
+        private readonly Lazy<HandlebarsTemplate<TextWriter, object, object>> _html;
+        private readonly Lazy<HandlebarsTemplate<TextWriter, object, object>> _details;
 
         public Dressing(Dictionary<string, string> files)
         {
-            _text = new(() => _plain.Value.Compile(files[LayoutText]));
-            _html = new(() => _page.Value.Compile(files[LayoutHtml]));
-            _details = new(() => _page.Value.Compile(files[DetailsHtml]));
+            _text = new(() => _plain.Value.Compile(new StringReader(files[LayoutText])));
+            _html = new(() => _page.Value.Compile(new StringReader(files[LayoutHtml])));
+            _details = new(() => _page.Value.Compile(new StringReader(files[DetailsHtml])));
         }
 
-        public HandlebarsTemplate<object, object> Text => _text.Value;
+        public HandlebarsTemplate<TextWriter, object, object> Text => _text.Value;
 
-        public HandlebarsTemplate<object, object> Html => _html.Value;
+        public HandlebarsTemplate<TextWriter, object, object> Html => _html.Value;
 
-        public HandlebarsTemplate<object, object> Details => _details.Value;
+        public HandlebarsTemplate<TextWriter, object, object> Details => _details.Value;
 
         public Compiled Compile(string file)
         {
             var (subject, body) = Split(file);
-            return new Compiled(_plain.Value.Compile(subject!), _plain.Value.Compile(body), _page.Value.Compile(AsHtml(body)));
+            return new Compiled(_plain.Value.Compile(new StringReader(subject!)), _plain.Value.Compile(new StringReader(body)), _page.Value.Compile(new StringReader(AsHtml(body))));
         }
 
         // A mail's file is plain text: what stands between its placeholders is escaped like what they place.

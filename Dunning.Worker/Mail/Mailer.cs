@@ -11,11 +11,39 @@ namespace Dunning.Mail;
 /// and each for itself: an address that is refused, or none, holds up nobody else. Whoever had no turn before the end has no result: that was no try,
 /// and their message stays due.
 /// </summary>
-public sealed class Mailer(MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null, IDocuments? documents = null)
-    : IMailer
+/// <param name="composer">Renders.</param>
+/// <param name="transport">Sends.</param>
+/// <param name="time">The present.</param>
+/// <param name="pace">Spaces what leaves; null: as it comes.</param>
+/// <param name="documents">What goes with mails; null: nothing.</param>
+/// <param name="atOnce">Messages in the making: some more than leave at once, and not all that a pass has due.</param>
+public sealed class Mailer(
+    MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null, IDocuments? documents = null, int atOnce = 8) : IMailer
 {
+    private readonly SemaphoreSlim _turns = new(atOnce);
+
     /// <inheritdoc/>
     public async Task<ImmutableArray<DeliveryResult>> DeliverAsync(AccountFile account, Model.Mail mail, CancellationToken ct)
+    {
+        try
+        {
+            await _turns.WaitAsync(ct).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return [];
+        }
+        try
+        {
+            return await DeliverInTurnAsync(account, mail, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turns.Release();
+        }
+    }
+
+    private async Task<ImmutableArray<DeliveryResult>> DeliverInTurnAsync(AccountFile account, Model.Mail mail, CancellationToken ct)
     {
         var now = Instant.FromDateTimeOffset(time.GetUtcNow());
         var results = ImmutableArray.CreateBuilder<DeliveryResult>();

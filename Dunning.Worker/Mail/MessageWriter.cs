@@ -15,7 +15,13 @@ public static class MessageWriter
     private const string WordStart = "=?utf-8?B?";
     private const string WordEnd = "?=";
 
+    // Most messages without files.
+    private const int UsualSize = 64 * 1024;
+
     private static readonly SearchValues<byte> s_literal = SearchValues.Create([.. Enumerable.Range(' ', '~' - ' ' + 1).Where(b => b != '=').Select(b => (byte)b)]);
+
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? t_buffer;
 
     private static ReadOnlySpan<byte> Hex => "0123456789ABCDEF"u8;
 
@@ -25,7 +31,8 @@ public static class MessageWriter
     /// <summary>The message as bytes.</summary>
     public static byte[] Write(OutgoingMessage message)
     {
-        var text = new ArrayBufferWriter<byte>(Room(message));
+        var text = t_buffer ??= new ArrayBufferWriter<byte>(UsualSize);
+        text.ResetWrittenCount();
         Header(text, "Date", message.Date.ToDateTimeUtc().ToString("ddd, dd MMM yyyy HH:mm:ss '+0000'", CultureInfo.InvariantCulture));
         Header(text, "From", MailboxOf(message.From, "From"));
         if (message.ReplyTo is { } replyTo)
@@ -58,7 +65,12 @@ public static class MessageWriter
             }
             End(text, boundary);
         }
-        return text.WrittenSpan.ToArray();
+        var bytes = text.WrittenSpan.ToArray();
+        if (text.Capacity > UsualSize)
+        {
+            t_buffer = null; // files went with it: that much is not kept
+        }
+        return bytes;
     }
 
     // The plain text first: a reader takes the last that it can show.
@@ -118,10 +130,6 @@ public static class MessageWriter
     private static void Header(ArrayBufferWriter<byte> output, string name, string value) => Put(output, $"{name}: {value}\r\n");
 
     private static void Put(ArrayBufferWriter<byte> output, string ascii) => output.Advance(Encoding.ASCII.GetBytes(ascii, output.GetSpan(ascii.Length)));
-
-    // So much as it takes, or a little more.
-    private static int Room(OutgoingMessage message) =>
-        2048 + ((message.Text.Length + (message.Html?.Length ?? 0)) * 3 / 2) + message.Attachments.Sum(a => 512 + (a.Content.Length * 3 / 2));
 
     // A token or a quoted string where it is plain; else as RFC 2231 says, in as many pieces as it takes.
     private static string FileName(string name)
@@ -203,17 +211,13 @@ public static class MessageWriter
 
     private static void QuotedPrintable(ArrayBufferWriter<byte> output, string text)
     {
-        var bytes = Encoding.UTF8.GetBytes(text.TrimEnd('\n'));
-        for (var rest = bytes.AsSpan(); ;)
+        var content = text.AsSpan().TrimEnd('\n');
+        var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetMaxByteCount(content.Length));
+        foreach (var line in new ReadOnlySpan<byte>(bytes, 0, Encoding.UTF8.GetBytes(content, bytes)).Split((byte)'\n'))
         {
-            var end = rest.IndexOf((byte)'\n');
-            Line(output, end < 0 ? rest : rest[..end]);
-            if (end < 0)
-            {
-                return;
-            }
-            rest = rest[(end + 1)..];
+            Line(output, bytes.AsSpan(line));
         }
+        ArrayPool<byte>.Shared.Return(bytes);
     }
 
     private static void Line(ArrayBufferWriter<byte> output, ReadOnlySpan<byte> line)

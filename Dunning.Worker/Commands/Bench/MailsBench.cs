@@ -54,7 +54,7 @@ internal sealed class MailsBench(WorkerSettings settings, TimeProvider time, Pro
         var transport = MailTransports.Create(options);
         await using var _ = transport;
         await using var pace = new MailPace(0);
-        var mailer = new Mailer(new MailComposer(_texts, options, "bench"), transport, time, pace);
+        var mailer = new Mailer(new MailComposer(_texts, options, "bench"), transport, time, pace, atOnce: Engine.AtOnce(smtp));
         await Parallel.ForEachAsync(Enumerable.Range(1, count), new ParallelOptions { MaxDegreeOfParallelism = settings.Limits.Concurrency, CancellationToken = ct },
             async (i, token) =>
             {
