@@ -59,6 +59,7 @@ public static class EventTypes
     public const string ChargeAbandoned = "charge.abandoned";
     public const string ChargeDuplicate = "charge.duplicate";
     public const string ChargeFailed = "charge.failed";
+    public const string ChargePending = "charge.pending";
     public const string ChargeSkipped = "charge.skipped";
     public const string ChargeStuck = "charge.stuck";
     public const string ChargeSucceeded = "charge.succeeded";

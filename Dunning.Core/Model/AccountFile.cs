@@ -363,6 +363,9 @@ public enum ChargeState
     /// <summary>No answer, or a 5xx.</summary>
     Unknown,
 
+    /// <summary>The gateway has it, and tells its outcome days later (bank debits). Counts as unknown, but is never sent again, abandoned or stuck.</summary>
+    Pending,
+
     Succeeded,
     Failed,
 
@@ -406,8 +409,8 @@ public sealed record Charge
     /// <summary>It took money that must go back (RULES 13, never twice).</summary>
     public bool RefundDue { get; init; }
 
-    /// <summary>In flight or unknown.</summary>
-    public bool IsOpen => State is ChargeState.InFlight or ChargeState.Unknown;
+    /// <summary>In flight, unknown or pending.</summary>
+    public bool IsOpen => State is ChargeState.InFlight or ChargeState.Unknown or ChargeState.Pending;
 }
 
 /// <summary>What has become of a mail to one recipient.</summary>

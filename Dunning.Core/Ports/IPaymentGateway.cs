@@ -1,4 +1,5 @@
 using Dunning.Model;
+using NodaTime;
 
 namespace Dunning.Ports;
 
@@ -24,17 +25,22 @@ public interface IPaymentGateway
 }
 
 /// <summary>
-/// A charge as it is sent. Two requests of one key are equal: there is nothing in it that could differ (no invoice number).
+/// A charge as it is sent. Two requests of one key are sent alike: there is nothing in it that could differ (no invoice number), but for
+/// <paramref name="FirstCalledAt"/>, which is never sent.
 /// </summary>
 /// <param name="Account">The account's id.</param>
 /// <param name="GatewayCustomer">Its customer at the gateway, if known.</param>
 /// <param name="Key">Idempotency key.</param>
+/// <param name="SubscriptionId">What is paid for; a gateway may show it to operators.</param>
+/// <param name="PeriodStart">And for which period.</param>
 /// <param name="Amount">More than zero.</param>
 /// <param name="Method">The method, for gateways that count per method.</param>
 /// <param name="Token">The method's token.</param>
 /// <param name="Authenticated">The customer has authenticated the method (read by the sandbox alone).</param>
+/// <param name="FirstCalledAt">When it was first sent: how far back a look-up must search.</param>
 public sealed record ChargeRequest(
-    string Account, string? GatewayCustomer, string Key, Money Amount, MethodRef Method, string Token, bool Authenticated);
+    string Account, string? GatewayCustomer, string Key, string SubscriptionId, LocalDate PeriodStart, Money Amount, MethodRef Method, string Token,
+    bool Authenticated, Instant FirstCalledAt);
 
 /// <summary>Answer of a gateway.</summary>
 public abstract record GatewayOutcome
@@ -47,15 +53,42 @@ public abstract record GatewayOutcome
     public sealed record Succeeded : GatewayOutcome;
 
     /// <summary>The issuer or the network said no.</summary>
-    public sealed record Declined(string Code) : GatewayOutcome;
+    /// <param name="Code">Why: the decline code.</param>
+    public sealed record Declined(string Code) : GatewayOutcome
+    {
+        /// <summary>What the issuer or the network says about trying again; it beats what the code says.</summary>
+        public DeclineAdvice Advice { get; init; }
+    }
+
+    /// <summary>The gateway has it, and can't tell for days whether the money comes (bank debits). A look-up tells then.</summary>
+    public sealed record Pending : GatewayOutcome;
 
     /// <summary>No answer, or a 5xx: it may have been taken.</summary>
     public sealed record Unknown : GatewayOutcome;
+
+    /// <summary>Of a look-up: the gateway knows the call, it has taken no money and can never take any.</summary>
+    public sealed record NeverMade : GatewayOutcome;
 
     /// <summary>The request itself was refused: no attempt was made.</summary>
     /// <param name="Reason">For operators; no personal data.</param>
     /// <param name="Scope">What it stops.</param>
     public sealed record Refused(string Reason, RefusalScope Scope) : GatewayOutcome;
+}
+
+/// <summary>Advice that came with a decline. A gateway maps its own codes to it.</summary>
+public enum DeclineAdvice
+{
+    /// <summary>None: the code decides.</summary>
+    None,
+
+    /// <summary>The same data may do another time.</summary>
+    TryLater,
+
+    /// <summary>The card's data must be corrected or replaced first.</summary>
+    NewData,
+
+    /// <summary>Never again with this method.</summary>
+    Never,
 }
 
 /// <summary>What a refusal of a request stops (RULES 13).</summary>

@@ -225,12 +225,7 @@ internal static class Acting
         {
             return false;
         }
-        Charging.Abandon(draft, charge);
-        if (draft.File.UnpaidInvoice(charge.SubscriptionId, charge.PeriodStart) is { } invoice)
-        {
-            draft.Set(invoice with { RechargeDue = true });
-        }
-        HandInKeptCancel(draft, charge.SubscriptionId);
+        Charging.NeverMade(draft, charge);
         return true;
     }
 

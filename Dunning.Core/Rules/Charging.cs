@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -16,17 +15,6 @@ namespace Dunning.Rules;
 internal static class Charging
 {
     private const string AuthenticationRequired = "authentication_required";
-
-    /// <summary>Declines that block the method until it is replaced.</summary>
-    public static readonly FrozenSet<string> HardDeclines = new[]
-    {
-        "lost_card", "stolen_card", "pickup_card", "fraudulent", "merchant_blacklist", "highest_risk_level",
-        "invalid_account", "new_account_information_available", "revocation_of_authorization", "revocation_of_all_authorizations",
-        "stop_payment_order", "card_not_supported", "currency_not_supported", "restricted_card", "transaction_not_allowed",
-        "security_violation", "service_not_allowed", "not_permitted", "do_not_try_again", "pin_try_exceeded",
-        "expired_card", "incorrect_number", "invalid_number", "incorrect_cvc", "invalid_cvc", "invalid_expiry_month",
-        "invalid_expiry_year", "incorrect_zip", "incorrect_address",
-    }.ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>
     /// Begins an attempt of an open invoice. Returns the call to make, or null when the attempt is over already: nothing was due, or there was no
@@ -74,6 +62,9 @@ internal static class Charging
                 draft.Set(charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now });
                 draft.Tell(About(draft, charge, EventTypes.ChargeUnknown));
                 return null;
+            case GatewayOutcome.Pending:
+                Pending(draft, charge);
+                return null;
             case GatewayOutcome.Refused when answer.IsResend:
                 // No answer about the first call: it stays unknown.
                 draft.Set(charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now });
@@ -101,12 +92,23 @@ internal static class Charging
         {
             case GatewayOutcome.Unknown or GatewayOutcome.Refused:
                 return null;
+            case GatewayOutcome.Pending:
+                Pending(draft, charge);
+                return null;
+            case GatewayOutcome.NeverMade:
+                if (InvoiceOf(draft, charge) is { } counted)
+                {
+                    // Its next attempt is the next pass's: a gateway that leaves calls half done is not asked in a loop.
+                    draft.Set(counted with { ReconciledAt = draft.Now });
+                }
+                NeverMade(draft, charge);
+                return null;
             case not null:
                 return Known(draft, charge, answer.Outcome, isReconciled: true, goOn: false, run, cursor);
         }
-        if (!isOwnLease)
+        if (!isOwnLease || charge.State == ChargeState.Pending)
         {
-            // Another server has taken the account over since: not found is news of then, not of now.
+            // Another server has taken the account over since: not found is news of then, not of now. Nor does it undo what the gateway has told.
             return null;
         }
         var invoice = InvoiceOf(draft, charge);
@@ -159,10 +161,10 @@ internal static class Charging
                 // Its caller died, or gave up without a word: from now on it is unknown.
                 draft.Tell(About(draft, charge, EventTypes.ChargeUnknown));
             }
-            var unknown = charge with { State = ChargeState.Unknown, LookedUpAt = draft.Now };
-            draft.Set(unknown);
+            var asked = charge with { State = charge.State == ChargeState.Pending ? ChargeState.Pending : ChargeState.Unknown, LookedUpAt = draft.Now };
+            draft.Set(asked);
             return new Effect.LookUp(draft.File.Id, run,
-                new Cursor(PassKind.Reconcile, charge.PeriodStart, charge.SubscriptionId), 0, RequestOf(draft.File, unknown));
+                new Cursor(PassKind.Reconcile, charge.PeriodStart, charge.SubscriptionId), 0, RequestOf(draft.File, asked));
         }
         return null;
     }
@@ -183,8 +185,19 @@ internal static class Charging
         return last + (age < Duration.FromHours(1) ? Duration.FromMinutes(1) : age < Duration.FromDays(1) ? Duration.FromMinutes(15) : Duration.FromHours(1));
     }
 
+    /// <summary>The attempt was never made, says the gateway or an operator: its invoice is charged anew, as what it was begun as.</summary>
+    public static void NeverMade(Draft draft, Charge charge)
+    {
+        Abandon(draft, charge);
+        if (InvoiceOf(draft, charge) is { } invoice)
+        {
+            draft.Set(invoice with { RechargeDue = true });
+        }
+        Acting.HandInKeptCancel(draft, charge.SubscriptionId);
+    }
+
     /// <summary>The attempt counts as never made.</summary>
-    public static void Abandon(Draft draft, Charge charge)
+    private static void Abandon(Draft draft, Charge charge)
     {
         draft.Set(charge with { State = ChargeState.Abandoned });
         draft.Tell(About(draft, charge, EventTypes.ChargeAbandoned));
@@ -233,8 +246,8 @@ internal static class Charging
     private static string RefundKeyOf(string key) => key + "_refund";
 
     private static ChargeRequest RequestOf(AccountFile file, Charge charge) => new(
-        file.Id, file.GatewayCustomer, charge.Key, charge.Amount, charge.Method, charge.Token,
-        file.Methods.FirstOrDefault(m => m.Ref == charge.Method)?.Authenticated ?? false);
+        file.Id, file.GatewayCustomer, charge.Key, charge.SubscriptionId, charge.PeriodStart, charge.Amount, charge.Method, charge.Token,
+        file.Methods.FirstOrDefault(m => m.Ref == charge.Method)?.Authenticated ?? false, charge.FirstCalledAt);
 
     /// <summary>An outcome that counts now, as what the attempt was begun as.</summary>
     private static Effect? Known(Draft draft, Charge charge, GatewayOutcome outcome, bool isReconciled, bool goOn, PassRun run, Cursor cursor)
@@ -259,10 +272,11 @@ internal static class Charging
             Acting.HandInKeptCancel(draft, charge.SubscriptionId);
             return null;
         }
-        var code = ((GatewayOutcome.Declined)outcome).Code;
+        var declined = (GatewayOutcome.Declined)outcome;
+        var code = declined.Code;
         draft.Set(charge with { State = ChargeState.Failed, Code = code });
         draft.Tell(About(draft, charge, EventTypes.ChargeFailed) with { Code = code });
-        Block(draft, charge.Method, code);
+        Block(draft, charge.Method, ClassOf(declined));
         // While a cancel is kept nothing more is sent for its subscription.
         if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
             && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
@@ -274,10 +288,20 @@ internal static class Charging
         return null;
     }
 
+    /// <summary>Its outcome comes later: told once.</summary>
+    private static void Pending(Draft draft, Charge charge)
+    {
+        if (charge.State != ChargeState.Pending)
+        {
+            draft.Set(charge with { State = ChargeState.Pending, LookedUpAt = draft.Now });
+            draft.Tell(About(draft, charge, EventTypes.ChargePending));
+        }
+    }
+
     /// <summary>No attempt was made: the next pass tries again, with the same key.</summary>
     private static Effect? Refused(Draft draft, Charge charge, GatewayOutcome.Refused refused, PassRun run, Cursor cursor)
     {
-        draft.Set(charge with { State = ChargeState.Refused, Code = refused.Reason });
+        draft.Set(charge with { State = ChargeState.Refused });
         var invoice = InvoiceOf(draft, charge);
         if (invoice is null)
         {
@@ -285,7 +309,7 @@ internal static class Charging
         }
         if (refused.Scope == RefusalScope.Method)
         {
-            Block(draft, charge.Method, "invalid_account");
+            Block(draft, charge.Method, DeclineClass.Hard);
             if (InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
             {
                 return Call(draft, invoice, charge.Kind, next, run, cursor);
@@ -319,10 +343,20 @@ internal static class Charging
         }
     }
 
-    private static void Block(Draft draft, MethodRef method, string code)
+    /// <summary>The issuer's or the network's advice beats what the code says.</summary>
+    private static DeclineClass ClassOf(GatewayOutcome.Declined declined) => declined.Advice switch
     {
-        var state = HardDeclines.Contains(code) ? MethodState.Blocked
-            : code == AuthenticationRequired ? MethodState.Waiting : MethodState.Ok;
+        DeclineAdvice.Never => DeclineClass.Hard,
+        DeclineAdvice.NewData => DeclineClass.NewData,
+        // However often it is tried: it fails until the customer authenticates.
+        DeclineAdvice.TryLater when declined.Code != AuthenticationRequired => DeclineClass.SoftDelayed,
+        DeclineAdvice.TryLater or DeclineAdvice.None => Declines.Of(declined.Code).Class,
+    };
+
+    private static void Block(Draft draft, MethodRef method, DeclineClass @class)
+    {
+        var state = Declines.Blocks(@class) ? MethodState.Blocked
+            : @class == DeclineClass.Authentication ? MethodState.Waiting : MethodState.Ok;
         // Blocked stays blocked: only a new method helps, whatever a late answer says.
         if (state != MethodState.Ok
             && draft.File.Methods.FirstOrDefault(m => m.Ref == method && !m.IsRetired) is { State: not MethodState.Blocked } charged)

@@ -1,6 +1,8 @@
 using System.Text;
 using Dunning.Books;
+using Dunning.Gateways;
 using Dunning.Gateways.Sandbox;
+using Dunning.Gateways.Stripe;
 using Dunning.Model;
 using NodaTime;
 
@@ -45,6 +47,18 @@ public sealed class BookReaderTests
         })).IsEmpty);
         Assert.True(comparison.Agrees);
         Assert.Equal(events, comparison.ExpectedCount);
+    }
+
+    // Stripe charges a customer's method: without the customer each charge would be refused, at the first renewal.
+    [Fact]
+    public async Task A_gateway_that_needs_customers_gets_no_account_without_its_own()
+    {
+        using var folder = new BookFolder();
+        var stripe = new PaymentSettings { Stripe = new StripeOptions { Key = StripeKey.Find("sk_test_51HfSecretSecret")! } };
+
+        var fault = await folder.TheFaultAsync(folder.Import with { IsCustomer = stripe.IsCustomer, CustomerHelp = stripe.CustomerHelp });
+
+        Assert.Equal(("accounts.jsonl", 1, "gateway_customer"), (fault.File, fault.Line, fault.Field));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Dunning.Gateways;
 using Dunning.Gateways.Sandbox;
 using Dunning.Model;
 using Dunning.Options;
@@ -49,7 +50,7 @@ internal static class Population
         await catalog.UpsertTaxRatesAsync(Catalog.TaxRates.Values, default);
         await using (var connection = await source.OpenConnectionAsync())
         {
-            await SandboxBinding.BindAsync(connection, default);
+            await GatewayBinding.BindAsync(connection, "sandbox", default);
             await SandboxSchema.CreateAsync(connection, default);
         }
         var rules = new Rulebook(options, await catalog.LoadAsync(default), await store.InstallationAsync(default));

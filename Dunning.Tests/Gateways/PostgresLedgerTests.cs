@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Dapper;
+using Dunning.Gateways;
 using Dunning.Gateways.Sandbox;
 using Dunning.Model;
 using Dunning.Ports;
@@ -172,8 +173,8 @@ public sealed class PostgresLedgerTests(ITestOutputHelper output) : SandboxLedge
     {
         await using var connection = await ConnectAsync();
         await connection.ExecuteAsync("create schema dunning; create table dunning.setting (key text primary key, value text)");
-        await SandboxBinding.BindAsync(connection, default);
-        await SandboxBinding.BindAsync(connection, default);
+        await GatewayBinding.BindAsync(connection, "sandbox", default);
+        await GatewayBinding.BindAsync(connection, "sandbox", default);
         Assert.Equal("sandbox", await connection.QuerySingleAsync<string>("select value from dunning.setting where key = 'gateway'"));
     }
 
@@ -188,7 +189,7 @@ public sealed class PostgresLedgerTests(ITestOutputHelper output) : SandboxLedge
         await connection.ExecuteAsync(
             "create schema dunning; create table dunning.setting (key text primary key, value text); " +
             $"insert into dunning.setting values ('gateway', {value})");
-        var refused = await Assert.ThrowsAsync<SandboxBindingException>(() => SandboxBinding.BindAsync(connection, default));
+        var refused = await Assert.ThrowsAsync<GatewayBindingException>(() => GatewayBinding.BindAsync(connection, "sandbox", default));
         Assert.Contains(value.Trim('\'').Replace("null", "", StringComparison.Ordinal), refused.Message, StringComparison.Ordinal);
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using Dunning.Gateways.Sandbox;
 using Dunning.Model;
 using Dunning.Ports;
+using NodaTime;
 using Xunit;
 
 namespace Dunning.Tests.Gateways;
@@ -342,7 +343,7 @@ public abstract class SandboxLedgerContract : IAsyncLifetime
     }
 
     protected static ChargeRequest Request(string key, string token) =>
-        new("a", null, key, TenEuros, new MethodRef("m", 0), token, false);
+        new("a", null, key, "a-1", new LocalDate(2026, 3, 1), TenEuros, new MethodRef("m", 0), token, false, Instant.FromUtc(2026, 3, 1, 8, 0));
 
     protected static string Key(int n) => n.ToString(CultureInfo.InvariantCulture);
 

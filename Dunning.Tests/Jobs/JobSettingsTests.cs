@@ -108,7 +108,7 @@ public sealed class JobSettingsTests
         Assert.Equal(standard.Rules.CallTimeout, written.Rules.CallTimeout);
         Assert.Equal(standard.Seller, written.Seller);
         Assert.Equal(standard.Mail, written.Mail);
-        Assert.Equal(standard.Sandbox, written.Sandbox);
+        Assert.Equal(standard.Payments, written.Payments);
         Assert.Equal(standard.Limits, written.Limits);
         Assert.Equal(standard.Jobs.Cron, written.Jobs.Cron);
         Assert.Equal(standard.Jobs with { Cron = written.Jobs.Cron }, written.Jobs);

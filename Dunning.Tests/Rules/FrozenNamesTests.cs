@@ -15,7 +15,7 @@ public sealed class FrozenNamesTests
     public void Event_types() => AssertFrozen(Constants(typeof(EventTypes)),
         """
         account.access_ended account.access_granted account.closed account.purge_postponed account.purged account.reactivated account.suspended
-        account.unreachable action.rejected charge.abandoned charge.duplicate charge.failed charge.skipped charge.stuck charge.succeeded charge.unknown contact.bouncing contact.reachable
+        account.unreachable action.rejected charge.abandoned charge.duplicate charge.failed charge.pending charge.skipped charge.stuck charge.succeeded charge.unknown contact.bouncing contact.reachable
         credit.applied
         dunning.exhausted dunning.opened dunning.recovered dunning.step dunning.stopped email.dropped email.sent
         invoice.issued invoice.paid invoice.voided invoice.written_off notice.cleared notice.posted
@@ -58,7 +58,7 @@ public sealed class FrozenNamesTests
     [InlineData(typeof(InvoiceState), "Open Paid Voided WrittenOff")]
     [InlineData(typeof(TaxTreatment), "Domestic EuConsumer ReverseCharge Export")]
     [InlineData(typeof(AttemptKind), "First Step Recharge")]
-    [InlineData(typeof(ChargeState), "InFlight Unknown Succeeded Failed Abandoned Refused")]
+    [InlineData(typeof(ChargeState), "InFlight Unknown Pending Succeeded Failed Abandoned Refused")]
     [InlineData(typeof(DeliveryState), "Pending Accepted Dead Dropped Held Digested")]
     [InlineData(typeof(MailFrequency), "AtOnce Daily Weekly")]
     [InlineData(typeof(IntervalUnit), "Day Week Month Year")]

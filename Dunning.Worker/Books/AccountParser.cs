@@ -71,7 +71,9 @@ internal sealed class AccountParser(
         var vat = fields.OptionalText("vat_number", 32);
         var credit = fields.Whole("credit", 0, Money.MaxInputMinor, required: false) ?? 0;
         var hold = fields.Flag("legal_hold") ?? false;
-        var customer = fields.OptionalText("gateway_customer", Shapes.MaxToken, Given.Token);
+        var customer = request.CustomerHelp is { } help
+            ? fields.Shaped("gateway_customer", Shapes.MaxToken, request.IsCustomer, "is no customer of the payment gateway", help, Given.Token)
+            : fields.OptionalText("gateway_customer", Shapes.MaxToken, Given.Token);
         var contacts = ReadContacts(fields);
         var methods = ReadMethods(fields);
         var subscriptions = ReadSubscriptions(fields, parsed, currency, zone, out var given);

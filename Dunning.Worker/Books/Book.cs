@@ -37,6 +37,12 @@ public sealed record BookRequest
     /// <summary>What the gateway's tokens look like, told with the fault of one that is none.</summary>
     public string TokenHelp { get; init; } = "a token of the payment gateway";
 
+    /// <summary>Whether a text can be a customer's id at the gateway.</summary>
+    public Func<string, bool> IsCustomer { get; init; } = _ => true;
+
+    /// <summary>What the gateway's customers look like, told with the fault of an account without its own; null: the gateway needs none.</summary>
+    public string? CustomerHelp { get; init; }
+
     /// <summary>Import: a renewal that is overdue by at most one period is let through, and made at once.</summary>
     public bool AllowOverdue { get; init; }
 

@@ -76,7 +76,7 @@ internal sealed record AccountPage(
     public string? LastFailure(Invoice invoice)
     {
         var last = Events.LastOrDefault(e => e.Subscription == invoice.SubscriptionId && e.PeriodStart == invoice.PeriodStart
-            && e.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped or EventTypes.ChargeSucceeded or EventTypes.ChargeUnknown);
+            && e.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped or EventTypes.ChargeSucceeded or EventTypes.ChargeUnknown or EventTypes.ChargePending);
         return last?.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped ? last.Code ?? last.Reason : null;
     }
 

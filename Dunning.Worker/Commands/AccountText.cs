@@ -206,6 +206,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
                     + (c.RefundDue ? paint.Yellow("taken twice: it is being refunded")
                         : c.Stuck ? paint.Red($"stuck, first sent {Words.Time(c.FirstCalledAt)}: look it up at the gateway, then "
                             + $"'dunning act {File.Id} abandon_charge --subscription {c.SubscriptionId}' if it was never made")
+                        : c.State == ChargeState.Pending ? $"pending since {Words.Time(c.LastCalledAt)}: the bank has not said yet whether the money comes"
                         : c.State == ChargeState.InFlight ? $"under way since {Words.Time(c.LastCalledAt)}"
                         : paint.Yellow($"unknown since {Words.Time(c.LastCalledAt)}")));
             }

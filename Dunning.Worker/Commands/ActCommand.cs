@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using Dunning.Books;
 using Dunning.Events;
-using Dunning.Gateways.Sandbox;
 using Dunning.Model;
 using NodaTime;
 
@@ -57,8 +56,8 @@ internal static class ActCommand
             await using var live = await context.OpenBookAsync(parsed, ct);
             var now = live.Engine.Now();
             var reading = parsed.GetValue(file) is { } path
-                ? await LooseActions.ReadFileAsync(path.FullName, SandboxToken.IsToken, ct)
-                : await LooseActions.ReadAsync(id!, name!, now, given, SandboxToken.IsToken, ct);
+                ? await LooseActions.ReadFileAsync(path.FullName, live.Settings.Payments.IsToken, ct)
+                : await LooseActions.ReadAsync(id!, name!, now, given, live.Settings.Payments.IsToken, ct);
             if (!reading.Faults.IsEmpty)
             {
                 foreach (var line in reading.Faults.Describe())

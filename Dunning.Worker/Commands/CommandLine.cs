@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using Dunning.Gateways.Sandbox;
+using Dunning.Gateways;
 using Dunning.Hosting;
 using Dunning.Postgres;
 using Dunning.Postgres.Embedded;
@@ -93,7 +93,7 @@ public static class CommandLine
     private static string? Explain(Exception e) => e switch
     {
         CommandException or NoPostgresException or EmbeddedServerException or SchemaException or ConfigurationMismatchException
-            or SandboxBindingException or ListenException or InvalidDatabaseException => e.Message,
+            or GatewayBindingException or ListenException or InvalidDatabaseException => e.Message,
         KeyNotFoundException => e.Message,
         NpgsqlException { InnerException: System.Net.Sockets.SocketException socket } =>
             $"the database does not answer: {socket.Message}. Check ConnectionStrings:Dunning, and that PostgreSQL runs there.",

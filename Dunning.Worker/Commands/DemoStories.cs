@@ -43,7 +43,7 @@ internal static class DemoStories
         {
             // The renewal and what was charged say it.
             EventTypes.InvoiceIssued => e.CreditApplied is null or 0
-                && Also(EventTypes.ChargeSucceeded, EventTypes.ChargeFailed, EventTypes.ChargeUnknown),
+                && Also(EventTypes.ChargeSucceeded, EventTypes.ChargeFailed, EventTypes.ChargeUnknown, EventTypes.ChargePending),
             EventTypes.InvoicePaid => Also(EventTypes.ChargeSucceeded, EventTypes.CreditApplied),
             EventTypes.DunningExhausted => all.Any(o => o.Type == EventTypes.AccountSuspended),
             _ => false,

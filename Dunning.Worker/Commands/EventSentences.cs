@@ -22,7 +22,8 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.ActionRejected => $"the action '{e.Do}' was rejected",
         EventTypes.ChargeAbandoned => $"charge of {Charge(e)} given up: it counts as never made",
         EventTypes.ChargeDuplicate => $"charge of {Charge(e)} took money for what is settled already: it will be refunded",
-        EventTypes.ChargeFailed => $"{words.Amount(e.Amount)} declined{On(e.Method)} ({AccountWords.Plain(e.Code ?? "no reason given")})",
+        EventTypes.ChargeFailed => $"{words.Amount(e.Amount)} declined{On(e.Method)} ({Declined(e.Code)})",
+        EventTypes.ChargePending => $"charge of {Charge(e)} taken up: whether the money comes is known in some days",
         EventTypes.ChargeSkipped => $"nothing could be charged ({Skipped(e.Reason)})",
         EventTypes.ChargeStuck => $"charge of {Charge(e)} is stuck: its outcome can't be learned, an operator must look at it",
         EventTypes.ChargeSucceeded => $"{words.Amount(e.Amount)} charged{On(e.Method)}",
@@ -75,6 +76,9 @@ internal sealed class EventSentences(AccountWords words)
 
     private static string To(BookEvent e) =>
         e.To is { Length: > 0 } to ? string.Join(", ", to.Select(r => r.Email).Order(StringComparer.Ordinal)) : "nobody";
+
+    private static string Declined(string? code) => code is null ? "no reason given"
+        : AccountWords.Plain(code) + (Declines.Of(code).Meaning is { } meaning ? ": " + meaning : "");
 
     private static string Skipped(string? reason) => reason switch
     {

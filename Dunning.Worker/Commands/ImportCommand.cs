@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Dunning.Books;
-using Dunning.Gateways.Sandbox;
 using Dunning.Passes;
 using Dunning.Postgres;
 using Npgsql;
@@ -38,8 +37,10 @@ internal static class ImportCommand
                     Use = BookUse.Import,
                     Now = now,
                     Settings = live.Settings.Flat.Where(s => s.Key.StartsWith("Dunning:", StringComparison.OrdinalIgnoreCase)),
-                    IsToken = SandboxToken.IsToken,
-                    TokenHelp = "a token of the sandbox, such as sandbox_ok",
+                    IsToken = live.Settings.Payments.IsToken,
+                    TokenHelp = live.Settings.Payments.TokenHelp,
+                    IsCustomer = live.Settings.Payments.IsCustomer,
+                    CustomerHelp = live.Settings.Payments.CustomerHelp,
                     AllowOverdue = parsed.GetValue(allowOverdue),
                     SkipMissed = parsed.GetValue(skipMissed),
                     IsPresent = async (id, hash) =>

@@ -37,7 +37,7 @@ internal static class RunCommand
         }
         await using var service = await Service.StartAsync(database, settings, context.Configure(parsed), context.Time, ct);
         await context.Output.WriteLineAsync(
-            $"{BuildInfo.Description}: {database.Description}; listening on {string.Join(", ", service.Addresses)}");
+            $"{BuildInfo.Description}: {database.Description}; charging through {settings.Payments.Gateway}; listening on {string.Join(", ", service.Addresses)}");
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (ct.Register(asked.SetResult))
         {

@@ -1,5 +1,6 @@
 using Dunning.Books;
 using Dunning.Events;
+using Dunning.Gateways;
 using Dunning.Gateways.Sandbox;
 using Dunning.Hosting;
 using Dunning.Mail;
@@ -72,7 +73,7 @@ internal sealed class SimulationRun : IAsyncDisposable
             await catalog.UpsertPlansAsync(book.Catalog.Plans.Values, span.From, ct);
             await catalog.UpsertTaxRatesAsync(book.Catalog.TaxRates.Values, ct);
             var engine = await Engine.OpenAsync(
-                database, settings with { Sandbox = new SandboxOptions() }, context.Time, loggers, takesOver: true, ct, book.Options, sendsMail: false);
+                database, settings with { Payments = PaymentSettings.Simulated }, context.Time, loggers, takesOver: true, ct, book.Options, sendsMail: false);
             owned.Insert(0, engine);
             var rules = await engine.RulebookAsync(ct);
             await new PostgresImporter(database.Source).ImportAsync(ImportedAsync(book, rules, ct), ct);

@@ -1,5 +1,7 @@
 using Dunning.Documents;
+using Dunning.Gateways;
 using Dunning.Gateways.Sandbox;
+using Dunning.Gateways.Stripe;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
@@ -16,7 +18,8 @@ namespace Dunning.Hosting;
 /// </summary>
 public sealed class Engine : IAsyncDisposable
 {
-    private readonly PostgresLedger _ledger;
+    private readonly PostgresLedger? _ledger;
+    private readonly StripeGateway? _stripe;
     private readonly PostgresCatalog _catalog;
     private readonly WorkerSettings _settings;
     private readonly TimeProvider _time;
@@ -29,9 +32,16 @@ public sealed class Engine : IAsyncDisposable
     {
         (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
         _catalog = new PostgresCatalog(database.Source);
-        _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
         _bounceLog = loggers.CreateLogger<Bounces>();
-        Gateway = new SandboxGateway(_ledger, settings.Sandbox, time);
+        if (settings.Payments.Stripe is { } stripe)
+        {
+            Gateway = _stripe = new StripeGateway(stripe, time);
+        }
+        else
+        {
+            _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
+            Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
+        }
         Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
         if (sendsMail)
         {
@@ -80,8 +90,11 @@ public sealed class Engine : IAsyncDisposable
         var installation = await store.InstallationAsync(ct);
         await using (var connection = await database.Source.OpenConnectionAsync(ct))
         {
-            await SandboxBinding.BindAsync(connection, ct);
-            await SandboxSchema.CreateAsync(connection, ct);
+            await GatewayBinding.BindAsync(connection, settings.Payments.Gateway, ct);
+            if (settings.Payments.Stripe is null)
+            {
+                await SandboxSchema.CreateAsync(connection, ct);
+            }
         }
         var engine = new Engine(database, settings, rules, installation, time, loggers, sendsMail);
         if (takesOver || await store.GetAsync(PostgresSettings.Rules, ct) is null)
@@ -136,7 +149,11 @@ public sealed class Engine : IAsyncDisposable
             await _transport.DisposeAsync();
             await _pace!.DisposeAsync();
         }
-        await _ledger.DisposeAsync();
+        _stripe?.Dispose();
+        if (_ledger is not null)
+        {
+            await _ledger.DisposeAsync();
+        }
     }
 
     /// <summary>So many messages are in the making that a connection never waits for one.</summary>

@@ -11,7 +11,7 @@ namespace Dunning.Hosting;
 /// What operators and load balancers ask: <c>/health/live</c> (the process answers), <c>/health/ready</c> and <c>/health</c> (it can work, and how its
 /// passes went). No personal data, no address of the database.
 /// </summary>
-internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string? jobPages)
+internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, string? jobPages)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
 
@@ -44,6 +44,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
                 BuildInfo.Version,
                 BuildInfo.JobHost,
                 BuildInfo.MailTransport,
+                Gateway = gateway,
                 Database = new { IsReachable = schema is not null, SchemaVersion = schema },
                 Passes = worker.Statuses.Select(p => new
                 {

@@ -73,7 +73,7 @@ internal sealed class Service : IAsyncDisposable
             engine = await Engine.OpenAsync(database, settings, time, app.Services.GetRequiredService<ILoggerFactory>(), takesOver: true, ct);
             var worker = app.Services.GetRequiredService<PassWorker>();
             service = new Service(app, engine, worker, host);
-            new HealthPage(worker, database.Source, host.Pages).Map(app);
+            new HealthPage(worker, database.Source, settings.Payments.Gateway, host.Pages).Map(app);
             host.Map(app);
             await ListenAsync(app, settings.Urls, ct);
             await host.StartAsync(app.Services, ct);

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Dunning.Gateways.Sandbox;
+using Dunning.Gateways;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
@@ -31,8 +31,8 @@ public sealed record WorkerSettings
     /// <summary>How documents look, and where they are handed in.</summary>
     public required DocumentSettings Documents { get; init; }
 
-    /// <summary>The sandbox gateway.</summary>
-    public required SandboxOptions Sandbox { get; init; }
+    /// <summary>Which gateway charges, and how.</summary>
+    public required PaymentSettings Payments { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -74,16 +74,11 @@ public sealed record WorkerSettings
         var faults = ImmutableArray.CreateBuilder<string>();
         var rules = Take(RuleOptions.Read(flat));
         var seller = Take(SellerSettings.Read(flat, rules ?? new RuleOptions()));
-        var mail = Take(MailOptions.Read(flat));
+        var payments = Take(PaymentSettings.Read(flat, rules ?? new RuleOptions()));
+        var mail = Take(MailOptions.Read(flat, chargesForReal: payments is { IsLive: true }));
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var documents = Take(DocumentSettings.Read(flat));
-        var sandbox = Take(SandboxOptions.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
-        var gateway = flat.GetValueOrDefault("Payments:Gateway") ?? "sandbox";
-        if (gateway != "sandbox")
-        {
-            faults.Add($"Payments:Gateway is '{gateway}', but must be sandbox: no other gateway is built in yet");
-        }
         var limits = new PassLimits
         {
             BatchSize = Int("Passes:BatchSize", 250, 1, 2000),
@@ -112,7 +107,7 @@ public sealed record WorkerSettings
             Mail = mail!,
             Texts = texts!,
             Documents = documents!,
-            Sandbox = sandbox!,
+            Payments = payments!,
             Jobs = jobs!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),

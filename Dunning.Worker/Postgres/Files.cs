@@ -59,11 +59,11 @@ internal static class Files
         select c.key, c.account_id, c.subscription_id, c.period_start, c.attempt, c.kind, c.method_id, c.method_generation, m.token, c.amount,
                c.currency, c.state, c.first_called_at, c.last_called_at, c.looked_up_at, c.stuck, c.method_updated_since, c.code, c.refund_due
         from (
-            select * from dunning.charge where account_id = any(@ids) and state in ('in_flight', 'unknown')
+            select * from dunning.charge where account_id = any(@ids) and state in ('in_flight', 'unknown', 'pending')
             union all
-            select * from dunning.charge where account_id = any(@ids) and refund_due and state not in ('in_flight', 'unknown')
+            select * from dunning.charge where account_id = any(@ids) and refund_due and state not in ('in_flight', 'unknown', 'pending')
             union all
-            select * from dunning.charge where key = any(@keys) and state not in ('in_flight', 'unknown') and not refund_due
+            select * from dunning.charge where key = any(@keys) and state not in ('in_flight', 'unknown', 'pending') and not refund_due
         ) c
         left join dunning.payment_method m on m.account_id = c.account_id and m.id = c.method_id and m.generation = c.method_generation
         order by c.account_id, c.period_start, c.subscription_id, c.key;

@@ -39,7 +39,7 @@ internal static class Texts
         (AttemptKind.First, "first"), (AttemptKind.Step, "step"), (AttemptKind.Recharge, "recharge"));
 
     public static readonly TextOf<ChargeState> Charge = new(
-        (ChargeState.InFlight, "in_flight"), (ChargeState.Unknown, "unknown"), (ChargeState.Succeeded, "succeeded"),
+        (ChargeState.InFlight, "in_flight"), (ChargeState.Unknown, "unknown"), (ChargeState.Pending, "pending"), (ChargeState.Succeeded, "succeeded"),
         (ChargeState.Failed, "failed"), (ChargeState.Abandoned, "abandoned"), (ChargeState.Refused, "refused"));
 
     public static readonly TextOf<DeliveryState> Delivery = new(

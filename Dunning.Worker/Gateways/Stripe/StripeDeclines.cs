@@ -1,0 +1,26 @@
+using Dunning.Ports;
+
+namespace Dunning.Gateways.Stripe;
+
+/// <summary>Stripe's words for a failed payment, as outcomes.</summary>
+internal static class StripeDeclines
+{
+    /// <summary>The decline in an error: the most telling of its codes, and the advice of Stripe, else the network's.</summary>
+    public static GatewayOutcome.Declined Of(StripeError error) =>
+        new(error.DeclineCode ?? error.Code ?? "generic_decline") { Advice = AdviceOf(error) };
+
+    private static DeclineAdvice AdviceOf(StripeError error) => error.AdviceCode switch
+    {
+        "do_not_try_again" => DeclineAdvice.Never,
+        "confirm_card_data" => DeclineAdvice.NewData,
+        "try_again_later" => DeclineAdvice.TryLater,
+        // Mastercard's merchant advice codes, which Stripe passes on as they are.
+        _ => error.NetworkAdviceCode switch
+        {
+            "01" => DeclineAdvice.NewData,
+            "03" or "21" => DeclineAdvice.Never,
+            "02" or "24" or "25" or "26" or "27" or "28" or "29" or "30" => DeclineAdvice.TryLater,
+            _ => DeclineAdvice.None,
+        },
+    };
+}

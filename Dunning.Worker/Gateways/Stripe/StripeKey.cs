@@ -1,0 +1,39 @@
+using System.Text.RegularExpressions;
+
+namespace Dunning.Gateways.Stripe;
+
+/// <summary>A secret or restricted API key of Stripe. It never prints itself: <see cref="object.ToString"/> tells its kind alone.</summary>
+public sealed partial class StripeKey
+{
+    private readonly string _text;
+
+    private StripeKey(string text) => _text = text;
+
+    /// <summary>It moves real money.</summary>
+    public bool IsLive => _text.Contains("_live_", StringComparison.Ordinal);
+
+    /// <summary>The key in a text, or null when it is none (a publishable key is none: it can't charge).</summary>
+    public static StripeKey? Find(string? text) => text?.Trim() is { } key && Shape().IsMatch(key) ? new StripeKey(key) : null;
+
+    /// <summary>The key in a file, read anew each time, so that a key is rotated by writing the file; null when it can't be read or holds none.</summary>
+    public static async Task<StripeKey?> ReadAsync(string file, CancellationToken ct)
+    {
+        try
+        {
+            return Find(await File.ReadAllTextAsync(file, ct));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The key itself, for the Authorization header.</summary>
+    public string Reveal() => _text;
+
+    /// <inheritdoc/>
+    public override string ToString() => _text[..8] + "…";
+
+    [GeneratedRegex("^(sk|rk)_(live|test)_[A-Za-z0-9_]{8,500}$", RegexOptions.CultureInvariant)]
+    private static partial Regex Shape();
+}
