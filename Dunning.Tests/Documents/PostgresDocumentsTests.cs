@@ -108,7 +108,7 @@ public sealed class PostgresDocumentsTests : IAsyncLifetime
     [Fact]
     public async Task A_document_is_kept_once_the_first_charge_has_its_outcome()
     {
-        var documents = PostgresDocuments.Open(_rig.Source, new ManualTime());
+        var documents = PostgresDocuments.Open(_rig.Source, new DocumentLook(), new ManualTime());
         Assert.Contains("À payer", new PdfFile((await documents.FindAsync("F-2026-000001", null, "fr", default))!.Content).AllText);
         Assert.Equal(0, await _rig.ScalarAsync<long>("select count(*) from dunning.document"));
         Assert.Null(await documents.FindAsync("F-2026-000001", DocumentKind.Receipt, "fr", default));

@@ -1,4 +1,5 @@
 using Dunning.Documents.EInvoices;
+using Dunning.Documents.Pdf;
 using Dunning.Hosting;
 using NodaTime;
 
@@ -38,7 +39,7 @@ public sealed class DocumentSettingsTests : IDisposable
         Assert.Null(settings);
         Assert.Equal(
             (string[])[
-                $"Documents:Invoicing is unknown: the keys are {Drop}, {Format}, {Since}",
+                $"Documents:Invoicing is unknown: the keys are Documents:Logo, Documents:Accent, {Drop}, {Format}, {Since}",
                 $"{Format} is 'pdf', but must be facturx, cii or ubl",
                 $"{Since} is 'September', but must be a date, such as 2026-09-01",
                 $"{Drop} is '{gone}', but there is no such folder: make it, or mount it, such as /var/spool/einvoices",
@@ -54,6 +55,25 @@ public sealed class DocumentSettingsTests : IDisposable
     {
         Assert.StartsWith($"{Drop} is set, so {Since} must say", Assert.Single(Read([(Drop, _folder), .. Seller()]).Faults), StringComparison.Ordinal);
         Assert.Equal(2, Read((Format, "cii"), (Since, "2026-09-01")).Faults.Length);
+    }
+
+    [Fact]
+    public async Task A_logo_and_a_colour_are_read_or_their_faults_told()
+    {
+        var logo = Path.Combine(_folder, "logo.jpg");
+        await File.WriteAllBytesAsync(logo, [0xFF, 0xD8, 0xFF, 0xC0, 0, 8, 8, 0, 200, 1, 44, 3]);
+        var look = Read(("Documents:Logo", logo), ("Documents:Accent", "#800000")).Settings!.Look;
+        Assert.Equal((300, 200, new PdfColor(0x80, 0, 0)), (look.Logo!.Width, look.Logo.Height, look.Accent));
+
+        await File.WriteAllTextAsync(logo, "<svg/>");
+        Assert.Equal(
+            (string[])[
+                "Documents:Accent is 'teal', but must be a colour such as #1f4e79",
+                $"Documents:Logo is '{logo}', but must be a PNG or JPEG file, such as logo.png: it is neither a PNG nor a JPEG",
+            ],
+            Read(("Documents:Logo", logo), ("Documents:Accent", "teal")).Faults.ToArray());
+        Assert.Contains("its contrast with paper is 1.1, and text needs at least 4.5", Assert.Single(Read(("Documents:Accent", "#ffff00")).Faults), StringComparison.Ordinal);
+        Assert.StartsWith("Documents:Logo is ", Assert.Single(Read(("Documents:Logo", Path.Combine(_folder, "gone.png"))).Faults), StringComparison.Ordinal);
     }
 
     private static (string Key, string Value)[] Seller() =>

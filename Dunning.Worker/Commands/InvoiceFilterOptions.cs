@@ -10,8 +10,6 @@ namespace Dunning.Commands;
 /// <summary>The options by which invoices are asked for.</summary>
 internal sealed class InvoiceFilterOptions
 {
-    private static readonly YearMonthPattern s_month = YearMonthPattern.Iso;
-
     private readonly Option<string?> _account = new("--account") { Description = "Of one account" };
     private readonly Option<string?> _from = new("--from") { Description = "Issued in this month or later, such as 2026-01; or from a day on, such as 2026-01-15" };
     private readonly Option<string?> _to = new("--to") { Description = "Issued in this month or earlier, or until this day" };
@@ -65,7 +63,7 @@ internal sealed class InvoiceFilterOptions
         {
             return day.Value;
         }
-        return s_month.Parse(given) is { Success: true } month
+        return YearMonthPattern.Iso.Parse(given) is { Success: true } month
             ? last ? month.Value.ToDateInterval().End : month.Value.OnDayOfMonth(1)
             : throw new CommandException($"{option} is '{given}', but must be a month, such as 2026-01, or a day, such as 2026-01-15");
     }

@@ -53,7 +53,7 @@ internal static class InvoicesCommand
             {
                 if (isNone && !isJson)
                 {
-                    await context.Output.WriteLineAsync($"{"number",-18} {"issued",-10} {"total",18} {"due",18}  {"state",-11} account, period");
+                    await context.Output.WriteLineAsync($"{"number",-18} {"issued",-10} {"total",18} {"unpaid",18}  {"state",-11} account, period");
                 }
                 isNone = false;
                 await context.Output.WriteLineAsync(isJson ? JsonSerializer.Serialize(InvoiceExport.ToJson(row), InvoiceExport.Json) : ToText(row));
@@ -118,7 +118,7 @@ internal static class InvoicesCommand
             var sheet = await invoices.ShowAsync(which, ct) ?? throw await NoneAsync(invoices, database, which, ct);
             var locale = parsed.GetValue(language) is { } given
                 ? MailCommand.LanguageOf(Mail.MailTexts.Load(), given) : sheet.Invoice.Locale;
-            var document = await PostgresDocuments.Open(database.Source, context.Time)
+            var document = await PostgresDocuments.Open(database.Source, settings.Documents.Look, context.Time)
                 .FindAsync(which, isReceipt ? DocumentKind.Receipt : isNote ? DocumentKind.CreditNote : null, locale, ct)
                 ?? throw new CommandException(isReceipt
                     ? $"{sheet.Invoice.Number} is {AccountWords.Plain(sheet.Invoice.State!)}, not paid: it has no receipt"
@@ -163,7 +163,8 @@ internal static class InvoicesCommand
                 ".zip" => Zip,
                 _ => throw new CommandException($"--out is '{path}', whose name tells no format: name --format csv, jsonl or zip"),
             };
-            await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
+            var settings = context.ReadSettings(parsed);
+            await using var database = await context.OpenDatabaseAsync(settings, ct);
             await InvoiceFilterOptions.CheckAsync(database, wanted, ct);
             var rows = new PostgresInvoices(database.Source).ReadAsync(wanted, latestFirst: false, limit: null, ct);
             var parting = parsed.GetValue(separator) is "tab" ? '\t' : parsed.GetValue(separator)![0];
@@ -171,7 +172,7 @@ internal static class InvoicesCommand
             {
                 Csv => InvoiceExport.CsvAsync(rows, file, parting, ct),
                 JsonLines => InvoiceExport.JsonLinesAsync(rows, file, ct),
-                _ => InvoiceExport.ZipAsync(rows, file, PostgresDocuments.Open(database.Source, context.Time), ct),
+                _ => InvoiceExport.ZipAsync(rows, file, PostgresDocuments.Open(database.Source, settings.Documents.Look, context.Time), ct),
             }));
             await context.Output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{count.Invoices} invoices and {count.CreditNotes} credit notes written to {path}"));
             return CommandLine.Ok;
@@ -194,7 +195,7 @@ internal static class InvoicesCommand
             var eInvoicing = settings.Documents.EInvoicing
                 ?? throw new CommandException("Documents:EInvoicing:Drop is not set: documents are handed in nowhere. docs/documents.md tells what to set");
             await using var database = await context.OpenDatabaseAsync(settings, ct);
-            var report = await eInvoicing.Open(database.Source, context.Time).RunAsync(ct);
+            var report = await eInvoicing.Open(database.Source, settings.Documents.Look, context.Time).RunAsync(ct);
             foreach (var fault in report.Inexpressible.Concat(report.Faults))
             {
                 await context.Error.WriteLineAsync(fault);
@@ -250,7 +251,7 @@ internal static class InvoicesCommand
     {
         var currency = Currency.Of(row.Currency);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{row.Number,-18} {row.IssuedOn:yyyy-MM-dd} {new Money(row.Total, currency),18} {new Money(row.AmountDue, currency),18}  {row.State ?? "credit note",-11} ")
+            $"{row.Number,-18} {row.IssuedOn:yyyy-MM-dd} {new Money(row.Total, currency),18} {(row.State == "open" ? new Money(row.AmountDue, currency).ToString() : ""),18}  {row.State ?? "credit note",-11} ")
             + $"{row.Account}, {(row.Cancels is { } cancels ? "cancels " + cancels : string.Create(CultureInfo.InvariantCulture, $"{row.PeriodStart:yyyy-MM-dd} to {row.PeriodEnd.AddDays(-1):yyyy-MM-dd}"))}";
     }
 }

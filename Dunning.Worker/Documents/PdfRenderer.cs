@@ -8,12 +8,19 @@ using Dunning.Postgres;
 namespace Dunning.Documents;
 
 /// <summary>Lays documents out on A4, as PDF/A-3; invoices and credit notes carry their data as Factur-X wherever EN 16931 can express them.</summary>
-public sealed class PdfRenderer(DocumentTexts texts) : IDocumentRenderer
+/// <param name="texts">The words.</param>
+/// <param name="look">Logo and colour. Null: no logo.</param>
+/// <param name="conformance">As PDF/A-1 it has no attachments, so no Factur-X.</param>
+public sealed class PdfRenderer(DocumentTexts texts, DocumentLook? look = null, PdfConformance conformance = PdfConformance.A3b) : IDocumentRenderer
 {
     private const double Gap = 14;
+    private const double LogoWidth = 180;
+    private const double LogoHeight = 40;
 
     private static readonly Lazy<TrueTypeFont> s_regular = new(() => Load("LiberationSans", "LiberationSans-Regular"));
     private static readonly Lazy<TrueTypeFont> s_bold = new(() => Load("LiberationSans-Bold", "LiberationSans-Bold"));
+
+    private readonly DocumentLook _look = look ?? new DocumentLook();
 
     /// <inheritdoc/>
     public byte[] Render(DocumentKind kind, InvoiceFacts facts, Language language)
@@ -26,7 +33,7 @@ public sealed class PdfRenderer(DocumentTexts texts) : IDocumentRenderer
             DocumentKind.CreditNote => (CreditNoteOf(facts).Number, CreditNoteOf(facts).IssuedAt, CreditNoteOf(facts).Seller),
         };
         var title = words[TitleKey(kind)];
-        var document = new PdfDocument(new PdfInfo($"{title} {number}", seller.LegalName, language.Code, at));
+        var document = new PdfDocument(new PdfInfo($"{title} {number}", seller.LegalName, language.Code, at), conformance);
         var sheet = new Sheet(document, document.AddFont(s_regular.Value), document.AddFont(s_bold.Value));
         Head(sheet, title, seller);
         if (kind == DocumentKind.Receipt)
@@ -36,7 +43,7 @@ public sealed class PdfRenderer(DocumentTexts texts) : IDocumentRenderer
         else
         {
             Bill(sheet, words, facts, kind);
-            if (CiiWriter.Write(kind, facts, words) is { } xml)
+            if (conformance == PdfConformance.A3b && CiiWriter.Write(kind, facts, words) is { } xml)
             {
                 FacturX.Embed(document, xml, words["einvoice.description"]);
             }
@@ -52,13 +59,21 @@ public sealed class PdfRenderer(DocumentTexts texts) : IDocumentRenderer
     private static CreditNoteFacts CreditNoteOf(InvoiceFacts facts) =>
         facts.CreditNote ?? throw new InvalidOperationException($"invoice {facts.Number} is not voided");
 
-    private static void Head(Sheet sheet, string title, SellerIdentity seller)
+    private void Head(Sheet sheet, string title, SellerIdentity seller)
     {
         sheet.Y = 70;
-        sheet.Page.Text(Sheet.Left, sheet.Y, sheet.Bold, 15, Sheet.Accent, Sheet.Fit(seller.Name, sheet.Bold, 15, 270));
+        if (_look.Logo is { } logo)
+        {
+            var scale = Math.Min(LogoWidth / logo.Width, LogoHeight / logo.Height);
+            sheet.Page.Image(Sheet.Left, sheet.Y + 4 - (logo.Height * scale), logo.Width * scale, logo.Height * scale, sheet.Document.AddImage(logo));
+        }
+        else
+        {
+            sheet.Page.Text(Sheet.Left, sheet.Y, sheet.Bold, 15, _look.Accent, Sheet.Fit(seller.Name, sheet.Bold, 15, 270));
+        }
         sheet.Page.TextTo(Sheet.Right, sheet.Y, sheet.Regular, 20, Sheet.Ink, title);
         sheet.Y += 12;
-        sheet.Page.Rule(Sheet.Left, Sheet.Right, sheet.Y, 1.2, Sheet.Accent);
+        sheet.Page.Rule(Sheet.Left, Sheet.Right, sheet.Y, 1.2, _look.Accent);
         sheet.Y += 22;
     }
 

@@ -34,11 +34,11 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     internal const string IsFinal = "(r.state <> 'open' or r.case_schedule is not null or i.issued_at <= @patient)";
 
     /// <summary>Those of a database, with the built-in languages: what users write is mails.</summary>
-    public static PostgresDocuments Open(NpgsqlDataSource source, TimeProvider time)
+    public static PostgresDocuments Open(NpgsqlDataSource source, DocumentLook look, TimeProvider time)
     {
         var languages = MailTexts.Load();
         var texts = DocumentTexts.Load(languages);
-        return new PostgresDocuments(source, new PdfRenderer(texts), texts, languages, time);
+        return new PostgresDocuments(source, new PdfRenderer(texts, look), texts, languages, time);
     }
 
     /// <inheritdoc/>

@@ -16,7 +16,6 @@ internal sealed class Sheet(PdfDocument document, PdfFont regular, PdfFont bold)
     public static readonly PdfColor Ink = new(0x1F, 0x29, 0x33);
     public static readonly PdfColor Grey = new(0x5F, 0x6B, 0x7A);
     public static readonly PdfColor Line = new(0xD3, 0xD9, 0xE0);
-    public static readonly PdfColor Accent = new(0x1F, 0x4E, 0x79);
     private static readonly PdfColor s_band = new(0xF3, 0xF5, 0xF8);
 
     public PdfDocument Document => document;

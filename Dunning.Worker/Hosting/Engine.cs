@@ -49,7 +49,7 @@ public sealed class Engine : IAsyncDisposable
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
                 new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace,
-                PostgresDocuments.Open(database.Source, time), AtOnce(settings.Mail.Smtp));
+                PostgresDocuments.Open(database.Source, settings.Documents.Look, time), AtOnce(settings.Mail.Smtp));
         }
         else
         {

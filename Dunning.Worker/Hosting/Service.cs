@@ -62,7 +62,7 @@ internal sealed class Service : IAsyncDisposable
         if (settings.Documents.EInvoicing is { } eInvoicing)
         {
             builder.Services.AddHostedService(provider => new EInvoicingJob(
-                eInvoicing.Open(database.Source, time), time, provider.GetRequiredService<ILogger<EInvoicingJob>>()));
+                eInvoicing.Open(database.Source, settings.Documents.Look, time), time, provider.GetRequiredService<ILogger<EInvoicingJob>>()));
         }
         host.AddServices(
             builder.Services, new JobHostOptions(settings.Jobs, database.Source, database.ConnectionString, settings.Limits.BatchSize, time));

@@ -119,7 +119,7 @@ public sealed class EInvoicingTests : IAsyncLifetime
         await rig.ImportAsync((Samples.Account("b"), Samples.DueToRenew(Rig.Now)));
         await book.ClaimAsync(PassKind.Renew, Rig.Now, 10, f => Samples.Renew(f, Rig.Now), default);
         await book.AnswerAsync([new AnswerFor("b", null, f => Samples.Paid(f, Rig.Now))], default);
-        var work = new EInvoicing(rig.Source, new FileDrop(_folder, EInvoiceFormat.FacturX), s_since, PostgresDocuments.Open(rig.Source, _time), _time);
+        var work = new EInvoicing(rig.Source, new FileDrop(_folder, EInvoiceFormat.FacturX), s_since, PostgresDocuments.Open(rig.Source, new DocumentLook(), _time), _time);
         Assert.Equal(["F-2026-000001: EN 16931 asks for the seller's name, city and VAT number"], (await work.RunAsync(default)).Inexpressible);
         Assert.Empty((await work.RunAsync(default)).Inexpressible);
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
@@ -167,7 +167,7 @@ public sealed class EInvoicingTests : IAsyncLifetime
         Assert.Equal("other", await File.ReadAllTextAsync(file));
     }
 
-    private PostgresDocuments Documents() => PostgresDocuments.Open(_rig.Source, _time);
+    private PostgresDocuments Documents() => PostgresDocuments.Open(_rig.Source, new DocumentLook(), _time);
 
     private Task<EInvoicingReport> RunAsync(EInvoiceFormat format = EInvoiceFormat.FacturX, LocalDate? since = null) =>
         new EInvoicing(_rig.Source, new FileDrop(_folder, format), since ?? s_since, Documents(), _time).RunAsync(default);

@@ -73,7 +73,7 @@ internal static class InvoiceExport
         await foreach (var row in rows.WithCancellation(ct))
         {
             await write(row);
-            _ = row.Kind == "invoice" ? invoices++ : notes++;
+            (invoices, notes) = row.Cancels is null ? (invoices + 1, notes) : (invoices, notes + 1);
         }
         return new ExportCount(invoices, notes);
     }

@@ -34,6 +34,7 @@ public sealed class PdfDocument(PdfInfo info, PdfConformance conformance = PdfCo
 
     private readonly List<PdfPage> _pages = [];
     private readonly List<PdfFont> _fonts = [];
+    private readonly List<PdfImage> _images = [];
     private readonly List<PdfAttachment> _attachments = [];
     private readonly List<byte[]> _objects = [];
 
@@ -57,6 +58,13 @@ public sealed class PdfDocument(PdfInfo info, PdfConformance conformance = PdfCo
         return _fonts[^1];
     }
 
+    /// <summary>Takes a picture into the document, and names it.</summary>
+    public string AddImage(PdfImage image)
+    {
+        _images.Add(image);
+        return ImageName(_images.Count);
+    }
+
     /// <summary>Attaches a file.</summary>
     public void Attach(PdfAttachment attachment) => _attachments.Add(conformance == PdfConformance.A3b ? attachment
         : throw new InvalidOperationException("PDF/A-1 has no attachments"));
@@ -67,9 +75,11 @@ public sealed class PdfDocument(PdfInfo info, PdfConformance conformance = PdfCo
         _objects.Clear();
         var (catalog, pages) = (Reserve(), Reserve());
         var fonts = string.Join(' ', _fonts.Where(f => f.Used.Count > 0).Select(f => $"/{f.Resource} {Ref(WriteFont(f))}"));
+        var images = string.Join(' ', _images.Select((image, i) => $"/{ImageName(i + 1)} {Ref(AddStream(image.Entries, image.Data, compress: false))}"));
+        var pictures = images.Length == 0 ? "" : $"/XObject << {images} >> ";
         var kids = _pages.Select(page => Add(
             $"<< /Type /Page /Parent {Ref(pages)} /MediaBox [0 0 {Number(PdfPage.Width)} {Number(PdfPage.Height)}] " +
-            $"/Resources << /Font << {fonts} >> >> /Contents {Ref(AddStream("", page.Content))} >>")).ToList();
+            $"/Resources << /Font << {fonts} >> {pictures}>> /Contents {Ref(AddStream("", page.Content))} >>")).ToList();
         Set(pages, $"<< /Type /Pages /Count {Number(kids.Count)} /Kids [{string.Join(' ', kids.Select(Ref))}] >>");
         var metadata = AddStream("/Type /Metadata /Subtype /XML ", Encoding.UTF8.GetBytes(Xmp.Write(info, Producer, conformance, ExtraMetadata)), compress: false);
         var profile = AddStream("/N 3 ", SrgbProfile.Bytes);
@@ -162,6 +172,8 @@ public sealed class PdfDocument(PdfInfo info, PdfConformance conformance = PdfCo
         return Add($"<< /Type /Filespec /F {Literal(attachment.Name)} /UF {Unicode(attachment.Name)} /AFRelationship /{attachment.Relationship} "
             + $"/Desc {Unicode(attachment.Description)} /EF << /F {Ref(file)} /UF {Ref(file)} >> >>");
     }
+
+    private static string ImageName(int number) => "Im" + Number(number);
 
     private int Reserve()
     {

@@ -47,6 +47,10 @@ public sealed class PdfPage
     public void Box(double left, double top, double width, double height, PdfColor color) => _content.Append(CultureInfo.InvariantCulture,
         $"{Color(color)} rg {Number(left)} {Number(Height - top - height)} {Number(width)} {Number(height)} re f\n");
 
+    /// <summary>A picture, by the name that <see cref="PdfDocument.AddImage"/> gave it.</summary>
+    public void Image(double left, double top, double width, double height, string resource) => _content.Append(CultureInfo.InvariantCulture,
+        $"q {Number(width)} 0 0 {Number(height)} {Number(left)} {Number(Height - top - height)} cm /{resource} Do Q\n");
+
     private static string Color(PdfColor color) => $"{Number(color.Red / 255.0)} {Number(color.Green / 255.0)} {Number(color.Blue / 255.0)}";
 
     private static string Number(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
