@@ -48,6 +48,20 @@ public sealed class MailPageTests
         Assert.Equal(MailSamples.All.Length, MailSamples.All.Select(s => s.Name).Distinct().Count());
     }
 
+    // Would miss: a table in a paragraph, which HTML has not, and words that run on below it.
+    [Theory, MemberData(nameof(EveryMail))]
+    public void The_table_of_details_stands_by_itself(string template, string language)
+    {
+        var message = Samples.Compose(template, language, Samples.Rich);
+        Assert.DoesNotMatch("<p[^>]*>\\s*<table", message.Html!);
+        var lines = message.Text.Split('\n');
+        var last = Array.FindLastIndex(lines, l => l.EndsWith(" 4242", StringComparison.Ordinal) && l.Contains(':', StringComparison.Ordinal));
+        if (last >= 0)
+        {
+            Assert.Equal("", lines[last + 1]);
+        }
+    }
+
     // Would miss: a digest whose end mailboxes hide, or one that says of its mails less than they would have said by themselves.
     [Fact]
     public void The_largest_digest_is_shown_whole_and_says_all_that_its_mails_would_have_said()

@@ -157,7 +157,7 @@ public sealed class Engine : IAsyncDisposable
     }
 
     /// <summary>So many messages are in the making that a connection never waits for one.</summary>
-    internal static int AtOnce(SmtpOptions? smtp) => 2 * (smtp?.Connections ?? 4);
+    internal static int AtOnce(SmtpOptions? smtp) => 4 * (smtp?.Connections ?? 4);
 
     // Mails go out whatever becomes of them.
     private async Task TakeBouncesAsync(string folder, Action<Decision>? onSaved, CancellationToken ct)

@@ -30,6 +30,10 @@ public readonly record struct Delivery(DeliveryVerdict Verdict, string? Detail, 
     /// <summary>Not now.</summary>
     public static Delivery Deferred(string detail) => new(DeliveryVerdict.Deferred, detail);
 
+    /// <summary>Not known: the whole message was handed over, and no answer came.</summary>
+    public static Delivery Uncertain(string detail) =>
+        new(DeliveryVerdict.Deferred, detail + ", after the whole message: it may have arrived", MayHaveLeft: true);
+
     /// <summary>Never this message.</summary>
     public static Delivery Rejected(string detail) => new(DeliveryVerdict.Rejected, detail);
 

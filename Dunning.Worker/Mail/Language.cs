@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using Dunning.Model;
@@ -230,14 +231,16 @@ public sealed partial class Language
     internal static string Fill(FrozenDictionary<string, string> words, string key, params ReadOnlySpan<(string Name, string Value)> values)
     {
         var text = words[key].AsSpan();
-        var filled = new StringBuilder();
+        var filled = new DefaultInterpolatedStringHandler(0, 0, CultureInfo.InvariantCulture, stackalloc char[256]);
         while (text.IndexOf('{') is var open and >= 0 && text[open..].IndexOf('}') is var length and > 0)
         {
             var name = text.Slice(open + 1, length - 1);
-            filled.Append(text[..open]).Append(Find(name, values) ?? text.Slice(open, length + 1).ToString());
+            filled.AppendFormatted(text[..open]);
+            filled.AppendFormatted(Find(name, values) ?? text.Slice(open, length + 1).ToString());
             text = text[(open + length + 1)..];
         }
-        return filled.Append(text).ToString();
+        filled.AppendFormatted(text);
+        return filled.ToStringAndClear();
 
         static string? Find(ReadOnlySpan<char> name, ReadOnlySpan<(string Name, string Value)> values)
         {

@@ -43,7 +43,8 @@ public sealed partial class MailTexts
     private const string Each = "#each ";
     private const string Unbalanced = "has an {{#if}}, {{else}} or {{/if}} without the others";
 
-    // A paragraph that no mail can have by itself: there the marks of its text are escaped.
+    // Paragraphs that no mail can have by itself: there the marks of its text are escaped.
+    private const string DetailsMark = "<details/>";
     private const string ItemsMark = "<items/>";
 
     // What the shared files may place, and the lists that they may go through.
@@ -175,12 +176,12 @@ public sealed partial class MailTexts
     /// <summary>Writes a mail. The values are those of <see cref="MailValues.Of"/>; one may be null. A digest tells its items.</summary>
     internal RenderedMail Render(string template, Language language, IReadOnlyDictionary<string, string?> values, ImmutableArray<MailItem> items)
     {
-        var part = Write(template, language, values, items);
         var words = Words(values);
+        var part = Write(template, language, values, words, items);
         words["subject"] = part.Subject;
         words["body"] = part.Text;
         words["preheader"] = "";
-        var text = language.Typeset(Fill(_dressing.Text, words)) + "\n";
+        var text = language.Typeset(Fill(_dressing.Text, words, "\n"));
         words["preheader"] = language.Typeset(part.Text.Split("\n\n")[0].Replace('\n', ' '));
         words["paragraphs"] = part.Paragraphs;
         foreach (var name in (string[])["act", "company", "hello", "logoAlt", "toDo"])
@@ -189,47 +190,55 @@ public sealed partial class MailTexts
         }
         words["footer"] = Escape(language.Typeset((string)words["footer"])).Replace("\n", "<br />\n", StringComparison.Ordinal);
         words["questions"] = Linked(language.Typeset((string)words["questions"]), (string)words["support"]);
-        return new RenderedMail(part.Subject, text, Fill(_dressing.Html, words) + "\n");
+        return new RenderedMail(part.Subject, text, Fill(_dressing.Html, words, "\n"));
     }
 
-    private Part Write(string template, Language language, IReadOnlyDictionary<string, string?> values, ImmutableArray<MailItem> items)
+    private Part Write(
+        string template, Language language, IReadOnlyDictionary<string, string?> values, Dictionary<string, object> words, ImmutableArray<MailItem> items)
     {
         var compiled = _languages[language.Code].Find(template) ?? throw new InvalidOperationException($"there is no mail '{template}'");
-        var inner = items.Select(i => (i.Date, Part: Write(i.Template, language, i.Values, [])))
+        var inner = items.Select(i => (i.Date, Part: Write(i.Template, language, i.Values, Words(i.Values), [])))
             .Select(i => (Heading: language.Typeset(language.Item(i.Date, i.Part.Subject)), i.Part)).ToList();
         var rows = language.Rows(values).ToList();
-        var words = Words(values);
         words[Details] = string.Join('\n', rows.Select(r => r.Line));
         words[Items] = string.Join("\n\n", inner.Select(i => "— " + i.Heading + "\n\n" + i.Part.Text));
         var subject = language.Typeset(Fill(compiled.Subject, words).Trim(' ')); // one line, as the values in it are
         var text = Fill(compiled.Text, words);
-        var table = TableOf(rows, language);
-        words[Details] = table;
+        words[Details] = rows.Count == 0 ? "" : DetailsMark;
         words[Items] = ItemsMark;
         return new Part(subject, text,
         [
-            .. Fill(compiled.Html, words).Split("\n\n").SelectMany(paragraph =>
-                paragraph == ItemsMark ? inner.SelectMany(i => i.Part.Paragraphs.Prepend(Paragraph(heading: i.Heading)))
-                : [paragraph == table ? Paragraph(block: table) : Paragraph(text: language.Typeset(paragraph))]),
+            .. Fill(compiled.Html, words).Split("\n\n").SelectMany(paragraph => paragraph switch
+            {
+                DetailsMark => [Paragraph(block: TableOf(rows, language))],
+                ItemsMark => inner.SelectMany(i => i.Part.Paragraphs.Prepend(Paragraph(heading: i.Heading))),
+                _ => [Paragraph(text: language.Typeset(paragraph))],
+            }),
         ]);
     }
 
-    private static Dictionary<string, object> Words(IReadOnlyDictionary<string, string?> values) =>
-        values.ToDictionary(v => v.Key, v => (object)(v.Value ?? ""), StringComparer.Ordinal);
+    private static Dictionary<string, object> Words(IReadOnlyDictionary<string, string?> values)
+    {
+        var words = new Dictionary<string, object>(values.Count + 8, StringComparer.Ordinal); // and what is placed beside them
+        foreach (var (name, value) in values)
+        {
+            words.Add(name, value ?? "");
+        }
+        return words;
+    }
 
     private static Dictionary<string, string> Paragraph(string text = "", string block = "", string heading = "") =>
         new(StringComparer.Ordinal) { ["text"] = text, ["block"] = block, ["heading"] = heading };
 
-    // No blank line in it: those part paragraphs.
     private string TableOf(List<(string Label, string Value, string Line)> rows, Language language) =>
-        rows.Count == 0 ? "" : Fill(_dressing.Details, new Dictionary<string, object>(StringComparer.Ordinal)
+        Fill(_dressing.Details, new Dictionary<string, object>(StringComparer.Ordinal)
         {
             ["rows"] = rows.ConvertAll(r => new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["label"] = language.Typeset(r.Label),
                 ["value"] = language.Typeset(r.Value),
             }),
-        }).Replace("\n\n", "\n", StringComparison.Ordinal);
+        });
 
     // The address or the page within the sentence as a link.
     private static string Linked(string sentence, string support)
@@ -267,12 +276,12 @@ public sealed partial class MailTexts
         return (files, faults.ToImmutable());
     }
 
-    private static string Fill(Template template, Dictionary<string, object> words)
+    private static string Fill(Template template, Dictionary<string, object> words, string end = "")
     {
         var page = t_page ??= new PageWriter();
         page.Clear();
         template.Write(page, words);
-        return page.Tidy();
+        return page.Tidy(end);
     }
 
     private static string FileOf(string language, string template) => language + "/" + template + ".txt";
@@ -370,6 +379,9 @@ public sealed partial class MailTexts
     [GeneratedRegex(@"(?<!\n\n)\{\{> (?<part>details|items)\}\}|\{\{> (?<part>details|items)\}\}(?!\n\n|\n*$)", RegexOptions.CultureInvariant)]
     private static partial Regex LoosePartial();
 
+    [GeneratedRegex(@"\{\{> (?<part>details|items)\}\}", RegexOptions.CultureInvariant)]
+    private static partial Regex PartTag();
+
     [GeneratedRegex("^[a-z]{2,3}$", RegexOptions.CultureInvariant)]
     private static partial Regex LanguageCode();
 
@@ -379,8 +391,7 @@ public sealed partial class MailTexts
     // What a mail says, without what is around it: as text, and as the page's paragraphs.
     private sealed record Part(string Subject, string Text, ImmutableArray<Dictionary<string, string>> Paragraphs);
 
-    private sealed record Compiled(
-        Template Subject, Template Text, Template Html);
+    private sealed record Compiled(Template Subject, Template Text, Template Html);
 
     /// <summary>What all languages share. Checked by now; compiled when first used, for a command that sends no mail should not wait for it.</summary>
     private sealed class Dressing
@@ -407,8 +418,11 @@ public sealed partial class MailTexts
         public Compiled Compile(string file)
         {
             var (subject, body) = Split(file);
-            return new Compiled(new Template(_plain.Value, subject!), new Template(_plain.Value, body), new Template(_page.Value, AsHtml(body)));
+            return new Compiled(new Template(_plain.Value, subject!), new Template(_plain.Value, Parts(body)), new Template(_page.Value, Parts(AsHtml(body))));
         }
+
+        // Values like the others, for a partial of the library's takes the end of its line with it, and then its paragraph goes on.
+        private static string Parts(string body) => PartTag().Replace(body, "{{{${part}}}}");
 
         // A mail's file is plain text: what stands between its placeholders is escaped like what they place.
         private static string AsHtml(string body) => TagOrMark().Replace(body, m => m.Length == 1 ? Escape(m.Value) : m.Value);
@@ -416,15 +430,12 @@ public sealed partial class MailTexts
         private static IHandlebars Environment(bool escapes)
         {
             // What is not given is a mistake of ours, and must not read as nothing.
-            var environment = Handlebars.Create(new HandlebarsConfiguration
+            return Handlebars.Create(new HandlebarsConfiguration
             {
                 NoEscape = !escapes,
                 ThrowOnUnresolvedBindingExpression = true,
                 FormatProvider = CultureInfo.InvariantCulture,
             });
-            environment.RegisterTemplate(MailTexts.Details, "{{{" + MailTexts.Details + "}}}");
-            environment.RegisterTemplate(Items, "{{{" + Items + "}}}");
-            return environment;
         }
     }
 

@@ -32,7 +32,7 @@ internal static class MailValues
         var act = MailActs.KeyOf(mail.Template, facts.Code) is { } key ? language.Act(key) : null;
         var accentDark = look.Accent.OnDarkPaper();
         var link = options.BillingLinkFor(account.Id);
-        return new Dictionary<string, string?>(StringComparer.Ordinal)
+        return new Dictionary<string, string?>(Names.Length + LayoutNames.Length, StringComparer.Ordinal)
         {
             ["account"] = OneLine.Of(account.Name),
             ["amount"] = nothingDue ? null : Amount(facts.Amount),

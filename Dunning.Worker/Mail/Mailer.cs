@@ -18,7 +18,7 @@ namespace Dunning.Mail;
 /// <param name="documents">What goes with mails; null: nothing.</param>
 /// <param name="atOnce">Messages in the making: some more than leave at once, and not all that a pass has due.</param>
 public sealed class Mailer(
-    MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null, IDocuments? documents = null, int atOnce = 8) : IMailer
+    MailComposer composer, IMailTransport transport, TimeProvider time, MailPace? pace = null, IDocuments? documents = null, int atOnce = 16) : IMailer
 {
     private readonly SemaphoreSlim _turns = new(atOnce);
 

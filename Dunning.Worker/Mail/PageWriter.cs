@@ -40,14 +40,15 @@ internal sealed class PageWriter : TextWriter
     /// What was written, without spaces at the ends of lines, with at most one blank line between others and none at the ends: a paragraph whose every
     /// part was left out leaves no gap.
     /// </summary>
-    public string Tidy()
+    /// <param name="end">What follows it.</param>
+    public string Tidy(string end = "")
     {
         // In its place: it never gets longer.
         var from = _chars.AsSpan(0, _length);
         var (to, isGap) = (0, false);
         for (var start = 0; start <= from.Length;)
         {
-            var length = from[start..].IndexOf('\n') is var end and >= 0 ? end : from.Length - start;
+            var length = from[start..].IndexOf('\n') is var at and >= 0 ? at : from.Length - start;
             var line = from.Slice(start, length).TrimEnd(" \t");
             start += length + 1;
             if (line.IsEmpty)
@@ -67,7 +68,7 @@ internal sealed class PageWriter : TextWriter
             to += line.Length;
             isGap = false;
         }
-        return new string(from[..to]);
+        return string.Concat(from[..to], end);
     }
 
     private Span<char> Room(int length)

@@ -12,9 +12,9 @@ namespace Dunning.Mail;
 /// </summary>
 internal sealed class Template
 {
-    // Of a mail there are a few dozen cases; a digest of many items is one of its own.
+    // Of a mail there are a few dozen cases; a digest of many items, whose key is long, is one of its own.
     private const int MostCases = 500;
-    private const int MostSlots = 200;
+    private const int LongestKey = 256;
 
     // Stands for a value, with the slot's number and an end. Escaped or not is seen at the ampersand.
     private const string RawMark = "&\u0001";
@@ -39,15 +39,16 @@ internal sealed class Template
     /// <param name="words">Values by name: text, or lists of texts by name.</param>
     public void Write(PageWriter page, Dictionary<string, object> words)
     {
-        var (key, slots) = CaseOf(words);
-        if (!_cases.TryGetValue(key, out var pieces))
+        Span<char> key = stackalloc char[LongestKey];
+        key = key[..CaseOf(words, key)];
+        if (!_cases.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(key, out var pieces))
         {
-            if (!_isMarkable || slots > MostSlots || _cases.Count >= MostCases)
+            if (!_isMarkable || key.IsEmpty || _cases.Count >= MostCases)
             {
                 _compiled(page, words, null!);
                 return;
             }
-            _cases.TryAdd(key, pieces = PiecesOf(words));
+            _cases.TryAdd(key.ToString(), pieces = PiecesOf(words));
         }
         foreach (var piece in pieces)
         {
@@ -67,29 +68,37 @@ internal sealed class Template
         }
     }
 
-    // Which values are empty, and how long lists are.
-    private static (string Key, int Slots) CaseOf(Dictionary<string, object> words)
+    // Which values are empty, and how long lists are. Returns the key's length; 0 when it does not fit.
+    private static int CaseOf(Dictionary<string, object> words, Span<char> key)
     {
-        var (key, slots) = (new StringBuilder(words.Count + 16), words.Count);
+        var length = 0;
         foreach (var value in words.Values)
         {
             if (value is string text)
             {
-                key.Append(text.Length > 0 ? '1' : '0');
+                Put(key, ref length, text.Length > 0 ? '1' : '0');
                 continue;
             }
             foreach (var item in (IReadOnlyList<Dictionary<string, string>>)value)
             {
-                key.Append('[');
-                slots += item.Count;
+                Put(key, ref length, '[');
                 foreach (var part in item.Values)
                 {
-                    key.Append(part.Length > 0 ? '1' : '0');
+                    Put(key, ref length, part.Length > 0 ? '1' : '0');
                 }
             }
-            key.Append(']');
+            Put(key, ref length, ']');
         }
-        return (key.ToString(), slots);
+        return length <= key.Length ? length : 0;
+
+        static void Put(Span<char> key, ref int length, char mark)
+        {
+            if (length < key.Length)
+            {
+                key[length] = mark;
+            }
+            length++;
+        }
     }
 
     private Piece[] PiecesOf(Dictionary<string, object> words)

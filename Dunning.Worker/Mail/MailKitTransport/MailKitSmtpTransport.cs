@@ -2,6 +2,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
+using System.Text;
 using Dunning.Ports;
 using MailKit;
 using MailKit.Net.Smtp;
@@ -106,9 +107,9 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
 
     private async Task<Delivery> SendAsync(Connection connection, OutgoingMessage message, CancellationToken deadline)
     {
-        using var body = new WrittenBody();
         var bytes = MessageWriter.Write(message);
-        using var mime = await body.ReadAsync(_signer is null ? bytes : await SignAsync(_signer, bytes, deadline).ConfigureAwait(false), deadline).ConfigureAwait(false);
+        using var body = new WrittenBody(_signer is null ? bytes : await SignAsync(_signer, bytes, deadline).ConfigureAwait(false));
+        using var mime = body.ToMessage();
         connection.Messages++;
         try
         {
@@ -134,7 +135,7 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         catch (Exception e) when (body.IsHandedOver && Trouble(e) is { } detail)
         {
-            return new Delivery(DeliveryVerdict.Deferred, detail + ", after the whole message: it may have arrived", MayHaveLeft: true);
+            return Delivery.Uncertain(detail);
         }
     }
 
@@ -247,20 +248,29 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
     }
 
-    // A body as it was written: there is nothing for MimeKit to take apart and put together again.
-    private sealed class WrittenBody() : MimeEntity("text", "plain")
+    // A message as it was written: there is nothing for MimeKit to take apart and put together again.
+    private sealed class WrittenBody : MimeEntity
     {
-        private byte[] _bytes = [];
-        private int _start;
+        private readonly byte[] _message;
+        private readonly int _start;
+
+        public WrittenBody(byte[] message)
+            : base("text", "plain")
+        {
+            (_message, _start) = (message, message.AsSpan().IndexOf("\r\n\r\n"u8) + 4);
+            Headers.Clear(); // all of them are the message's
+        }
 
         // All of it has been written to the server, or to what is sent next.
         public bool IsHandedOver { get; private set; }
 
-        public async Task<MimeMessage> ReadAsync(byte[] message, CancellationToken ct)
+        // A header is sent as its name, a colon and its raw value: the first one's goes on to the end of the last.
+        public MimeMessage ToMessage()
         {
-            (_bytes, _start) = (message, message.AsSpan().IndexOf("\r\n\r\n"u8) + 4);
-            Headers.Clear(); // all of them are the message's
-            return new MimeMessage(await HeaderList.LoadAsync(new MemoryStream(message, 0, _start), ct).ConfigureAwait(false)) { Body = this };
+            var colon = _message.AsSpan().IndexOf((byte)':');
+            var all = new Header(Encoding.ASCII.GetString(_message, 0, colon), "");
+            all.SetRawValue(_message[(colon + 1)..(_start - 2)]);
+            return new MimeMessage(new HeaderList { all }) { Body = this };
         }
 
         public override void Prepare(EncodingConstraint constraint, int maxLineLength = 78)
@@ -269,11 +279,11 @@ public sealed class MailKitSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
 
         public override void WriteTo(FormatOptions options, Stream stream, bool contentOnly, CancellationToken cancellationToken = default) =>
-            stream.Write(_bytes, _start, _bytes.Length - _start);
+            stream.Write(_message, _start, _message.Length - _start);
 
         public override async Task WriteToAsync(FormatOptions options, Stream stream, bool contentOnly, CancellationToken cancellationToken = default)
         {
-            await stream.WriteAsync(_bytes.AsMemory(_start), cancellationToken).ConfigureAwait(false);
+            await stream.WriteAsync(_message.AsMemory(_start), cancellationToken).ConfigureAwait(false);
             IsHandedOver |= stream is not MimeKit.IO.MeasuringStream;
         }
     }

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Mail;
 using System.Net.Mime;
 using System.Text;
-using Dunning.Ports;
 
 namespace Dunning.Mail.SystemTransport;
 
@@ -87,9 +86,7 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
     private static Delivery Lost(MailMessage mime, string detail)
     {
         var last = mime.Attachments.Count > 0 ? mime.Attachments[^1].ContentStream : mime.AlternateViews.Count > 0 ? mime.AlternateViews[^1].ContentStream : null;
-        return last is null || last.Position == last.Length
-            ? new Delivery(DeliveryVerdict.Deferred, detail + ", after the whole message: it may have arrived", MayHaveLeft: true)
-            : Delivery.Deferred(detail);
+        return last is null || last.Position == last.Length ? Delivery.Uncertain(detail) : Delivery.Deferred(detail);
     }
 
     private static MailMessage Mime(OutgoingMessage message)
