@@ -3,6 +3,7 @@ using Dunning.Events;
 using Dunning.Model;
 using Dunning.Passes;
 using Dunning.Ports;
+using Dunning.Time;
 using NodaTime;
 
 namespace Dunning.Rules;
@@ -12,9 +13,6 @@ internal static class Mailing
 {
     /// <summary>Tries after which a mail is dead: with the growing delay, a little over three days.</summary>
     public const int MaxTries = 20;
-
-    private static readonly Duration FirstDelay = Duration.FromMinutes(1);
-    private static readonly Duration LongestDelay = Duration.FromHours(6);
 
     /// <summary>
     /// Decides a mail to those who are owner or billing now; it is held for those who want it in their next digest. None where nobody would get it.
@@ -175,10 +173,6 @@ internal static class Mailing
         Contacts = [.. draft.File.Contacts.Select(c => c.Number == contact.Number ? contact : c)],
     };
 
-    /// <summary>How long to wait after so many tries: doubling from a minute to six hours.</summary>
-    public static Duration DelayAfter(int tries) =>
-        Duration.Min(LongestDelay, FirstDelay * (1L << Math.Clamp(tries - 1, 0, 20)));
-
     private static Recipient After(Recipient recipient, DeliveryResult result, Instant now)
     {
         var tries = recipient.Tries + 1;
@@ -193,7 +187,7 @@ internal static class Mailing
         {
             Tries = tries,
             State = state,
-            NextTryAt = state == DeliveryState.Pending ? now + DelayAfter(tries) : null,
+            NextTryAt = state == DeliveryState.Pending ? now + Backoff.After(tries) : null,
             SettledAt = state == DeliveryState.Pending ? null : now,
             Detail = result.Detail,
         };
@@ -260,7 +254,7 @@ internal static class Mailing
             && facts is { Subscription: { } id, PeriodStart: { } start }
             && file.UnpaidInvoice(id, start) is { Case: { WarnedOn: { } warnedOn, WarningLeftOn: null } dunningCase } invoice
             && facts.Step == dunningCase.Schedule.LastWarning
-            && Time.LocalClock.LocalDateOf(mail.DecidedAt, draft.Zone) >= warnedOn)
+            && LocalClock.LocalDateOf(mail.DecidedAt, draft.Zone) >= warnedOn)
         {
             draft.Set(invoice with { Case = dunningCase with { WarningLeftOn = draft.Today } });
         }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Dunning.Documents;
 using Dunning.Model;
 using Dunning.Postgres;
@@ -9,11 +8,10 @@ using NodaTime;
 namespace Dunning.Commands;
 
 /// <summary>An account's page as text for a person: what it is, what it owes, what happens next, what has happened.</summary>
-internal sealed class AccountText(AccountPage page, Paint paint)
+internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(paint, labelWidth: 9)
 {
     private const int RecentPaid = 5;
 
-    private readonly StringBuilder _text = new();
     private readonly EventSentences _sentences = new(page.Words);
 
     private AccountFile File => page.File;
@@ -33,15 +31,15 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         UnderWay();
         Next();
         Timeline(events);
-        return _text.ToString().TrimEnd();
+        return ToString();
     }
 
     private void Who()
     {
         var a = page.Sheet.Account;
-        Line(paint.Bold(File.Id) + (File.Name.Length > 0 ? "  " + File.Name : "")
+        Line(Paint.Bold(File.Id) + (File.Name.Length > 0 ? "  " + File.Name : "")
             + $"  ({a.Country}, {a.TimeZone}, {a.Currency}, {a.Locale})");
-        Line(paint.Dim($"as of {Words.Time(page.AsOf)}{(page.IsSimulated ? " (simulated)" : "")}; dates and times are those of {a.TimeZone}"));
+        Line(Paint.Dim($"as of {Words.Time(page.AsOf)}{(page.IsSimulated ? " (simulated)" : "")}; dates and times are those of {a.TimeZone}"));
     }
 
     private void State()
@@ -67,7 +65,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
     {
         if (File.PurgedAt is { } purged)
         {
-            return paint.Magenta($"purged on {AccountWords.Date(Words.DateOf(purged))}")
+            return Paint.Magenta($"purged on {AccountWords.Date(Words.DateOf(purged))}")
                 + (File.ErasedAt is { } erased ? $"; personal data erased {Words.Time(erased)}" : "; personal data is erased once the last mail has left");
         }
         if (File.Closed)
@@ -76,9 +74,9 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         }
         return File.Access switch
         {
-            Dunning.Model.Access.Active => paint.Green("active"),
-            Dunning.Model.Access.Suspended => paint.Red(Since("suspended")),
-            Dunning.Model.Access.Limited => paint.Yellow(Since("limited: suspended")),
+            Dunning.Model.Access.Active => Paint.Green("active"),
+            Dunning.Model.Access.Suspended => Paint.Red(Since("suspended")),
+            Dunning.Model.Access.Limited => Paint.Yellow(Since("limited: suspended")),
         };
 
         string Since(string what) => File.SuspendedOn is { } on ? $"{what} since {AccountWords.Date(on)}" : what;
@@ -90,9 +88,9 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         foreach (var c in File.Contacts)
         {
             Row(RoleOf(c.Role), c.Email + (c.Name.Length > 0 ? $"  {c.Name}" : "") + (c.Locale is { } locale ? $"  ({locale})" : "")
-                + (!c.GetsMail ? paint.Dim("  gets no billing mail")
+                + (!c.GetsMail ? Paint.Dim("  gets no billing mail")
                     : c.Frequency == MailFrequency.AtOnce ? "" : $"  {Texts.Frequency[c.Frequency]} digest of what is not urgent")
-                + (c.Bounce is { } bounce ? paint.Yellow($"  bounces since {Words.Time(bounce.At)} ({bounce.Reason})") : ""));
+                + (c.Bounce is { } bounce ? Paint.Yellow($"  bounces since {Words.Time(bounce.At)} ({bounce.Reason})") : ""));
         }
         None(File.Contacts.IsEmpty, File.ErasedAt is null ? "none" : "erased");
     }
@@ -106,8 +104,8 @@ internal sealed class AccountText(AccountPage page, Paint paint)
                 AccountWords.Method(m) + (m.Expires is { } expires ? $", expires {AccountWords.Month(expires)}" : "") + ", " + m.State switch
                 {
                     MethodState.Ok => "chargeable",
-                    MethodState.Blocked => paint.Red("blocked by a hard decline until it is replaced"),
-                    MethodState.Waiting => paint.Yellow("waits for the customer to authenticate"),
+                    MethodState.Blocked => Paint.Red("blocked by a hard decline until it is replaced"),
+                    MethodState.Waiting => Paint.Yellow("waits for the customer to authenticate"),
                 });
         }
         None(File.Methods.IsEmpty, File.ErasedAt is null ? "none" : "erased");
@@ -130,7 +128,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         }
         foreach (var s in page.Sheet.Subscriptions.Where(s => s.State != "live"))
         {
-            Row(s.Id, paint.Dim($"{s.State}; it was {s.Quantity.ToString(CultureInfo.InvariantCulture)} × {Words.Plan(s.PlanCode)}"));
+            Row(s.Id, Paint.Dim($"{s.State}; it was {s.Quantity.ToString(CultureInfo.InvariantCulture)} × {Words.Plan(s.PlanCode)}"));
         }
         None(page.Sheet.Subscriptions.Count == 0, "none");
     }
@@ -139,7 +137,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
     {
         var on = AccountWords.Date(s.RenewsOn);
         var isHeld = page.Ahead.Any(p => p.Kind == ProspectKind.Renewal && p.Subscription == s.Id && !p.Obstacles.IsEmpty);
-        return isHeld && s.RenewsOn <= Words.DateOf(page.AsOf) ? paint.Yellow($"held: it was to renew on {on}")
+        return isHeld && s.RenewsOn <= Words.DateOf(page.AsOf) ? Paint.Yellow($"held: it was to renew on {on}")
             : s.CancelAtPeriodEnd ? $"ends on {on} (canceled)" : s.AutoRenew ? $"renews on {on}" : $"ends on {on} (does not renew)";
     }
 
@@ -148,7 +146,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         Heading("unpaid invoices");
         foreach (var i in File.Invoices)
         {
-            Line("  " + paint.Red(AccountWords.Amount(i.AmountDue)) + $"  {i.SubscriptionId}, {AccountWords.Days(i.PeriodStart, i.PeriodEnd)}"
+            Line("  " + Paint.Red(AccountWords.Amount(i.AmountDue)) + $"  {i.SubscriptionId}, {AccountWords.Days(i.PeriodStart, i.PeriodEnd)}"
                 + (page.RowOf(i) is { } row ? $", {NumberOf(row)}" : "") + $", unpaid since {AccountWords.Date(Words.DateOf(i.IssuedAt))}");
             if (page.LastFailure(i) is { } why)
             {
@@ -203,12 +201,12 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             foreach (var c in File.Charges)
             {
                 Line($"  {AccountWords.Amount(c.Amount)} on {Words.Method(c.Method)} for {c.SubscriptionId}, {AccountWords.Date(c.PeriodStart)}: "
-                    + (c.RefundDue ? paint.Yellow("taken twice: it is being refunded")
-                        : c.Stuck ? paint.Red($"stuck, first sent {Words.Time(c.FirstCalledAt)}: look it up at the gateway, then "
+                    + (c.RefundDue ? Paint.Yellow("taken twice: it is being refunded")
+                        : c.Stuck ? Paint.Red($"stuck, first sent {Words.Time(c.FirstCalledAt)}: look it up at the gateway, then "
                             + $"'dunning act {File.Id} abandon_charge --subscription {c.SubscriptionId}' if it was never made")
                         : c.State == ChargeState.Pending ? $"pending since {Words.Time(c.LastCalledAt)}: the bank has not said yet whether the money comes"
                         : c.State == ChargeState.InFlight ? $"under way since {Words.Time(c.LastCalledAt)}"
-                        : paint.Yellow($"unknown since {Words.Time(c.LastCalledAt)}")));
+                        : Paint.Yellow($"unknown since {Words.Time(c.LastCalledAt)}")));
             }
         }
         if (mails.Count > 0)
@@ -217,7 +215,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             foreach (var m in mails)
             {
                 Line($"  '{AccountWords.Plain(m.Template)}' to {m.Email}, decided {Words.Time(InstantOf(m.DecidedAt))}: "
-                    + (m.State == "dead" ? paint.Red($"dead: {m.Detail ?? "refused for good"}")
+                    + (m.State == "dead" ? Paint.Red($"dead: {m.Detail ?? "refused for good"}")
                         : m.State == "held" ? "held for the next digest"
                         : string.Create(CultureInfo.InvariantCulture, $"pending after {m.Tries} tries")
                             + (m.NextTryAt is { } at ? $", next {Words.Time(InstantOf(at))}" : "") + (m.Detail is { } detail ? $" ({detail})" : "")));
@@ -241,7 +239,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
         foreach (var p in page.Ahead)
         {
             var when = p.At is not { } at ? "waits" : at <= page.AsOf ? "at the next pass" : Words.Time(at);
-            Line($"  {paint.Cyan(when.PadRight(29))} {sentences.Of(p)}");
+            Line($"  {Paint.Cyan(when.PadRight(29))} {sentences.Of(p)}");
         }
         None(page.Ahead.IsEmpty, File.PurgedAt is not null ? "nothing: purged is final"
             : File.Closed ? "nothing: the account is closed" : "nothing until somebody acts");
@@ -258,7 +256,7 @@ internal sealed class AccountText(AccountPage page, Paint paint)
             if (Words.DateOf(e.At) is var date && date != day)
             {
                 day = date;
-                Line("  " + paint.Bold(AccountWords.Day(date)));
+                Line("  " + Paint.Bold(AccountWords.Day(date)));
             }
             Line($"    {Words.Clock(e.At)}  {_sentences.Of(e)}");
         }
@@ -281,22 +279,4 @@ internal sealed class AccountText(AccountPage page, Paint paint)
     private static LocalDate DateOf(DateOnly date) => new(date.Year, date.Month, date.Day);
 
     internal static Instant InstantOf(DateTime at) => Instant.FromDateTimeUtc(DateTime.SpecifyKind(at, DateTimeKind.Utc));
-
-    private void Heading(string title)
-    {
-        Line("");
-        Line(paint.Bold(title.ToUpperInvariant()));
-    }
-
-    private void Row(string label, string value) => Line($"  {label,-9} {value}");
-
-    private void None(bool isEmpty, string text)
-    {
-        if (isEmpty)
-        {
-            Line("  " + paint.Dim(text));
-        }
-    }
-
-    private void Line(string text) => _text.AppendLine(text);
 }

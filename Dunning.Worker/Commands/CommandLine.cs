@@ -89,6 +89,20 @@ public static class CommandLine
         return root;
     }
 
+    /// <summary><c>--limit</c>: so many at most.</summary>
+    internal static Option<int> LimitOption(string description, int standard)
+    {
+        var limit = new Option<int>("--limit") { Description = description, DefaultValueFactory = _ => standard };
+        limit.Validators.Add(result =>
+        {
+            if (!result.Errors.Any() && result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
+            {
+                result.AddError("--limit must be from 1 to 1000000");
+            }
+        });
+        return limit;
+    }
+
     // What a person can mend is told in a line; anything else is a bug and keeps its stack.
     private static string? Explain(Exception e) => e switch
     {

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using Dapper;
-using Dunning.Hosting;
 using Dunning.Postgres;
 using NodaTime;
 using NodaTime.Text;
@@ -36,21 +34,6 @@ internal sealed class InvoiceFilterOptions
         return from > to
             ? throw new CommandException($"--from ({parsed.GetValue(_from)}) must not lie after --to ({parsed.GetValue(_to)})")
             : new InvoiceFilter(parsed.GetValue(_account), from, to, parsed.GetValue(_state), parsed.GetValue(_eInvoice));
-    }
-
-    /// <summary>Refuses a filter by an account that is not there: who mistypes it should not read "none".</summary>
-    public static async Task CheckAsync(Database database, InvoiceFilter filter, CancellationToken ct)
-    {
-        if (filter.Account is not { } id)
-        {
-            return;
-        }
-        await using var connection = await database.Source.OpenConnectionAsync(ct);
-        if (!await connection.ExecuteScalarAsync<bool>(new CommandDefinition(
-            "select exists (select from dunning.account where id = @id)", new { id }, cancellationToken: ct)))
-        {
-            throw await ShowCommand.NoAccountAsync(database, id, ct);
-        }
     }
 
     private static LocalDate? Read(string option, string? given, bool last)

@@ -1,17 +1,15 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Dunning.Documents.Exports;
 using Dunning.Model;
 using Dunning.Postgres;
-using NodaTime.Text;
+using static Dunning.Documents.Exports.InvoiceExport;
 
 namespace Dunning.Commands;
 
 /// <summary>An invoice as text for a person: whose it is, what it asks for, what became of it, and its documents. Instants are UTC.</summary>
-internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
+internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint) : TextSheet(paint, labelWidth: 21)
 {
-    private readonly StringBuilder _text = new();
     private readonly LedgerRow _invoice = sheet.Invoice;
 
     public string Write()
@@ -21,7 +19,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
         Attempts();
         Documents();
         EInvoices();
-        return _text.ToString().TrimEnd();
+        return ToString();
     }
 
     /// <summary>The same as one JSON object.</summary>
@@ -40,7 +38,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
 
     private void Who()
     {
-        Line($"{paint.Bold(_invoice.Number)}  {State()}");
+        Line($"{Paint.Bold(_invoice.Number)}  {State()}");
         Row("issued", $"{Day(_invoice.IssuedOn)}, {At(_invoice.IssuedAt)}");
         Row("account", $"{_invoice.Account}, subscription {_invoice.Subscription}");
         Row("period", Days());
@@ -58,7 +56,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
         Row("line", $"{_invoice.Quantity.ToString(CultureInfo.InvariantCulture)} × {sheet.PlanName ?? _invoice.Plan} at {Money(_invoice.UnitPrice)}");
         Row("net", Money(_invoice.Subtotal));
         Row("tax", $"{Money(_invoice.Tax)} at {(_invoice.TaxRateBp / 100m).ToString("0.##", CultureInfo.InvariantCulture)} % ({AccountWords.Plain(_invoice.TaxTreatment)})");
-        Row("total", paint.Bold(Money(_invoice.Total)));
+        Row("total", Paint.Bold(Money(_invoice.Total)));
         if (_invoice.CreditApplied != 0)
         {
             Row("credit", Money(-_invoice.CreditApplied));
@@ -73,7 +71,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
         {
             var method = a.Last4 is { } last4 ? $"{a.Brand ?? "card"} {last4}" : a.MethodId;
             Row(At(a.FirstCalledAt)!, $"{Money(a.Amount)} on {method}, {a.Kind}: {AccountWords.Plain(a.State)}{(a.Code is { } code ? ", " + AccountWords.Plain(code) : "")}"
-                + (a.RefundDue ? paint.Yellow(", taken twice: it is being refunded") : ""));
+                + (a.RefundDue ? Paint.Yellow(", taken twice: it is being refunded") : ""));
         }
         None(sheet.Attempts.Count == 0, "none");
         if (sheet.CaseDayZero is { } zero)
@@ -103,17 +101,17 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
         {
             Row(AccountWords.Plain(e.Kind), e.State switch
             {
-                "handed_in" => paint.Green("handed in " + At(e.SettledAt)),
-                "inexpressible" => paint.Red($"not handed in: {e.Fault}"),
-                _ => string.Create(CultureInfo.InvariantCulture, $"waits, {e.Tries} tries, next {At(e.NextTryAt)}") + (e.Fault is { } fault ? paint.Red(": " + fault) : ""),
+                "handed_in" => Paint.Green("handed in " + At(e.SettledAt)),
+                "inexpressible" => Paint.Red($"not handed in: {e.Fault}"),
+                _ => string.Create(CultureInfo.InvariantCulture, $"waits, {e.Tries} tries, next {At(e.NextTryAt)}") + (e.Fault is { } fault ? Paint.Red(": " + fault) : ""),
             });
         }
     }
 
     private string State() => _invoice.State switch
     {
-        "paid" => paint.Green("paid " + At(_invoice.SettledAt)),
-        "open" => paint.Red("open"),
+        "paid" => Paint.Green("paid " + At(_invoice.SettledAt)),
+        "open" => Paint.Red("open"),
         var over => $"{AccountWords.Plain(over!)} {At(_invoice.SettledAt)}",
     };
 
@@ -122,26 +120,4 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint)
     private string Money(long minor) => AccountWords.Amount(new Money(minor, Currency.Of(_invoice.Currency)));
 
     private static string Joined(params string?[] parts) => string.Join(", ", parts.OfType<string>().Where(p => p.Length > 0));
-
-    private static string Day(DateOnly date) => LocalDatePattern.Iso.Format(date.Local());
-
-    private static string? At(DateTime? instant) => instant is { } at ? InstantPattern.General.Format(at.Instant()) : null;
-
-    private void Heading(string title)
-    {
-        Line("");
-        Line(paint.Bold(title.ToUpperInvariant()));
-    }
-
-    private void Row(string label, string value) => Line($"  {label,-20}  {value}");
-
-    private void None(bool isEmpty, string text)
-    {
-        if (isEmpty)
-        {
-            Line("  " + paint.Dim(text));
-        }
-    }
-
-    private void Line(string text) => _text.AppendLine(text);
 }

@@ -31,7 +31,7 @@ internal static class InvoicesCommand
     private static Command List(CommandContext context)
     {
         var filter = new InvoiceFilterOptions();
-        var limit = LimitOption("At most so many, the latest issued first", 50);
+        var limit = CommandLine.LimitOption("At most so many, the latest issued first", 50);
         var json = new Option<bool>("--json") { Description = "One JSON object a line; amounts in minor units, instants in UTC" };
         var command = new Command("list",
             """
@@ -46,7 +46,7 @@ internal static class InvoicesCommand
         {
             var wanted = filter.Read(parsed);
             await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
-            await InvoiceFilterOptions.CheckAsync(database, wanted, ct);
+            await ShowCommand.CheckAccountAsync(database, wanted.Account, ct);
             var isJson = parsed.GetValue(json);
             var isNone = true;
             await foreach (var row in new PostgresInvoices(database.Source).ReadAsync(wanted, latestFirst: true, parsed.GetValue(limit), ct))
@@ -165,7 +165,7 @@ internal static class InvoicesCommand
             };
             var settings = context.ReadSettings(parsed);
             await using var database = await context.OpenDatabaseAsync(settings, ct);
-            await InvoiceFilterOptions.CheckAsync(database, wanted, ct);
+            await ShowCommand.CheckAccountAsync(database, wanted.Account, ct);
             var rows = new PostgresInvoices(database.Source).ReadAsync(wanted, latestFirst: false, limit: null, ct);
             var parting = parsed.GetValue(separator) is "tab" ? '\t' : parsed.GetValue(separator)![0];
             var count = await WriteAsync(path, () => WholeFile.WriteAsync(path, file => form switch
@@ -216,19 +216,6 @@ internal static class InvoicesCommand
     }
 
     private static Argument<string> NumberArgument() => new("NUMBER") { Description = "The number on the document, such as INV-2026-000042" };
-
-    internal static Option<int> LimitOption(string description, int standard)
-    {
-        var limit = new Option<int>("--limit") { Description = description, DefaultValueFactory = _ => standard };
-        limit.Validators.Add(result =>
-        {
-            if (!result.Errors.Any() && result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
-            {
-                result.AddError("--limit must be from 1 to 1000000");
-            }
-        });
-        return limit;
-    }
 
     private static async Task<CommandException> NoneAsync(PostgresInvoices invoices, Database database, string number, CancellationToken ct) =>
         new($"there is no invoice or credit note '{number}' in {database.Description}"

@@ -15,7 +15,7 @@ internal static class OutboxCommands
         var state = new Option<string?>("--state") { Description = "pending, held (for a digest), digested, accepted, dead or dropped. Default: any" };
         state.AcceptOnlyFromAmong("pending", "held", "digested", "accepted", "dead", "dropped");
         var account = new Option<string?>("--account") { Description = "Of one account" };
-        var limit = InvoicesCommand.LimitOption("At most so many, the latest decided first", 50);
+        var limit = CommandLine.LimitOption("At most so many, the latest decided first", 50);
         var bouncing = new Option<bool>("--bouncing") { Description = "The contacts that mail does not reach instead" };
         var json = new Option<bool>("--json") { Description = "One JSON object a line; instants in UTC" };
         var command = new Command("list",
@@ -38,10 +38,7 @@ internal static class OutboxCommands
         command.SetAction(async (parsed, ct) =>
         {
             await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
-            if (parsed.GetValue(account) is { } id && await new PostgresQueries(database.Source).ShowAsync(id, ct) is null)
-            {
-                throw new CommandException($"there is no account '{id}'");
-            }
+            await ShowCommand.CheckAccountAsync(database, parsed.GetValue(account), ct);
             var outbox = new PostgresOutbox(database.Source);
             var (asJson, most) = (parsed.GetValue(json), parsed.GetValue(limit));
             List<string> lines = parsed.GetValue(bouncing)

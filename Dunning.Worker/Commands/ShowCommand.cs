@@ -55,6 +55,21 @@ internal static class ShowCommand
         return command;
     }
 
+    /// <summary>Refuses an account that is not there, where one was named: who mistypes it should not read "none".</summary>
+    internal static async Task CheckAccountAsync(Database database, string? id, CancellationToken ct)
+    {
+        if (id is null)
+        {
+            return;
+        }
+        await using var connection = await database.Source.OpenConnectionAsync(ct);
+        if (!await connection.ExecuteScalarAsync<bool>(new CommandDefinition(
+            "select exists (select from dunning.account where id = @id)", new { id }, cancellationToken: ct)))
+        {
+            throw await NoAccountAsync(database, id, ct);
+        }
+    }
+
     /// <summary>That there is no such account, and which there are of a similar id.</summary>
     internal static async Task<CommandException> NoAccountAsync(Database database, string id, CancellationToken ct) =>
         new($"there is no account '{id}' in {database.Description}{await AlikeAsync(database, id, ct)}");

@@ -69,8 +69,7 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         var which = kinds[0] == DocumentKind.CreditNote
             ? (await QueryAsync("c.subscription_id = @subscription and c.issued_at = @at", new { subscription, at = mail.DecidedAt.Utc() }, ct)).FirstOrDefault()
             : mail.Facts.PeriodStart is { } start
-                ? (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct)).FirstOrDefault()
-            : null;
+                ? await RowAsync(subscription, start, ct) : null;
         if (which is null)
         {
             return [];
@@ -102,16 +101,15 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
 
     /// <summary>A document of the invoice of that subscription and period; null when there is none of that kind.</summary>
     public async Task<StoredDocument?> FindAsync(string subscription, LocalDate start, DocumentKind kind, string language, CancellationToken ct) =>
-        (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct)).FirstOrDefault() is { } row
-            ? await FindAsync(row, kind, language, ct) : null;
+        await RowAsync(subscription, start, ct) is { } row ? await FindAsync(row, kind, language, ct) : null;
 
     /// <summary>What the documents of an invoice tell, and the words of their language.</summary>
     /// <exception cref="InvalidOperationException">There is no invoice of that subscription and period.</exception>
     internal async Task<(InvoiceFacts Facts, DocumentWords Words)> FactsAsync(string subscription, LocalDate start, string language, CancellationToken ct)
     {
-        var rows = await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct);
+        var row = await RowAsync(subscription, start, ct) ?? throw new InvalidOperationException($"there is no invoice of {subscription} and {start}");
         var of = mails.LanguageFor(language);
-        return (rows.Single().ToFacts(of.Code), texts.In(of));
+        return (row.ToFacts(of.Code), texts.In(of));
     }
 
     private async Task<StoredDocument?> FindAsync(InvoiceRow row, DocumentKind kind, string language, CancellationToken ct) =>
@@ -153,6 +151,9 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         return await connection.ExecuteScalarAsync<byte[]?>(new CommandDefinition(
             "select bytes from dunning.document where key = @key and language = @language", new { key, language }, cancellationToken: ct));
     }
+
+    private async Task<InvoiceRow?> RowAsync(string subscription, LocalDate start, CancellationToken ct) =>
+        (await QueryAsync("i.subscription_id = @subscription and i.period_start = @start", new { subscription, start = start.Date() }, ct)).FirstOrDefault();
 
     private async Task<IEnumerable<InvoiceRow>> QueryAsync(string where, object parameters, CancellationToken ct)
     {

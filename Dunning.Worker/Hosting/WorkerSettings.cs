@@ -128,19 +128,7 @@ public sealed record WorkerSettings
 
         string? Given(string key) => flat.GetValueOrDefault(key) is { Length: > 0 } value ? value : null;
 
-        int Int(string key, int standard, int min, int max)
-        {
-            if (Given(key) is not { } given)
-            {
-                return standard;
-            }
-            if (int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
-            {
-                return value;
-            }
-            faults.Add(FormattableString.Invariant($"{key} is '{given}', but must be a whole number from {min} to {max}, such as {standard}"));
-            return standard;
-        }
+        int Int(string key, int standard, int min, int max) => WholeNumber.Read(Given(key), key, standard, min, max, faults);
 
         bool Flag(string key, string given)
         {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
+using Dunning.Hosting;
 
 namespace Dunning.Mail;
 
@@ -276,19 +277,8 @@ public sealed record MailOptions
             return OneLine.Of(text);
         }
 
-        int Number(string key, int standard, int min, int max)
-        {
-            if (given.GetValueOrDefault(key) is not { } text)
-            {
-                return standard;
-            }
-            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
-            {
-                return value;
-            }
-            faults.Add(FormattableString.Invariant($"{key} is '{text}', but must be a whole number from {min} to {max}, such as {standard}"));
-            return standard;
-        }
+        int Number(string key, int standard, int min, int max) =>
+            WholeNumber.Read(given.GetValueOrDefault(key), key, standard, min, max, faults);
 
         T OneOf<T>(string key, T standard, params (string Text, T Value)[] choices)
         {

@@ -8,6 +8,7 @@ using Dunning.Ports;
 using Dunning.Postgres;
 using Dunning.Tests.Gateways;
 using Dunning.Tests.Postgres;
+using Dunning.Time;
 using NodaTime;
 
 namespace Dunning.Tests.Documents.EInvoices;
@@ -107,8 +108,8 @@ public sealed class EInvoicingTests : IAsyncLifetime
         Assert.Equal(1, (await RunAsync()).HandedIn);
         var row = Assert.Single((await new PostgresInvoices(_rig.Source).ShowAsync("F-2026-000001", default))!.EInvoices);
         Assert.Equal((4, null), (row.Tries, row.Fault));
-        Assert.Equal(Duration.FromHours(6), EInvoicing.Delay(12));
-        Assert.Equal(Duration.FromHours(6), EInvoicing.Delay(1000));
+        Assert.Equal(Duration.FromHours(6), Backoff.After(12));
+        Assert.Equal(Duration.FromHours(6), Backoff.After(1000));
     }
 
     [Fact]

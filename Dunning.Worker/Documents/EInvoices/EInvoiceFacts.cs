@@ -56,23 +56,22 @@ internal sealed record EInvoiceFacts
     };
 
     /// <summary>The terms, or null where EN 16931 can't express them or its rules ask for what is missing.</summary>
-    public static EInvoiceFacts? Of(DocumentKind kind, InvoiceFacts facts) => FaultOf(kind, facts) is null ? new EInvoiceFacts(kind, facts) : null;
+    public static EInvoiceFacts? Of(DocumentKind kind, InvoiceFacts facts) => new EInvoiceFacts(kind, facts) is { Fault: null } terms ? terms : null;
 
     /// <summary>Why EN 16931 can't express them; null when it can.</summary>
-    /// <remarks>
-    /// Amounts have two decimals there, so most amounts in dinars have no form in it; a seller needs a name and a VAT number, a buyer a name and, with
-    /// the reverse charge, a VAT number.
-    /// </remarks>
-    public static string? FaultOf(DocumentKind kind, InvoiceFacts facts)
-    {
-        var terms = new EInvoiceFacts(kind, facts);
-        Money[] amounts = [facts.Subtotal, facts.Tax, facts.CreditApplied, facts.AmountDue, .. facts.Lines.SelectMany(l => new[] { l.UnitPrice, l.Net, l.Tax })];
-        return terms.Seller is not { LegalName.Length: > 0, VatNumber: not null, Address.City.Length: > 0 } ? "EN 16931 asks for the seller's name, city and VAT number"
-            : terms.BuyerName.Length == 0 ? "EN 16931 asks for the buyer's name"
-            : facts.TaxTreatment == TaxTreatment.ReverseCharge && facts.Buyer.VatNumber is null ? "EN 16931 asks for the buyer's VAT number with the reverse charge"
-            : amounts.All(a => a.Currency.Digits <= 2 || a.Minor % 10 == 0) ? null
-            : $"EN 16931 knows two decimals, and an amount in {facts.Total.Currency} has a third";
-    }
+    public static string? FaultOf(DocumentKind kind, InvoiceFacts facts) => new EInvoiceFacts(kind, facts).Fault;
+
+    // Amounts have two decimals there, so most amounts in dinars have no form in it; a seller needs a name and a VAT number, a buyer a name and, with
+    // the reverse charge, a VAT number.
+    private string? Fault =>
+        Seller is not { LegalName.Length: > 0, VatNumber: not null, Address.City.Length: > 0 } ? "EN 16931 asks for the seller's name, city and VAT number"
+        : BuyerName.Length == 0 ? "EN 16931 asks for the buyer's name"
+        : Facts.TaxTreatment == TaxTreatment.ReverseCharge && Facts.Buyer.VatNumber is null ? "EN 16931 asks for the buyer's VAT number with the reverse charge"
+        : Amounts.All(a => a.Currency.Digits <= 2 || a.Minor % 10 == 0) ? null
+        : $"EN 16931 knows two decimals, and an amount in {Facts.Total.Currency} has a third";
+
+    private IEnumerable<Money> Amounts =>
+        [Facts.Subtotal, Facts.Tax, Facts.CreditApplied, Facts.AmountDue, .. Facts.Lines.SelectMany(l => new[] { l.UnitPrice, l.Net, l.Tax })];
 
     /// <summary>BT-118, BT-151: category of a rate.</summary>
     public string Category(int rateBp) => Facts.TaxTreatment switch

@@ -1,5 +1,6 @@
 using Dunning.Mail;
 using Dunning.Postgres;
+using Dunning.Time;
 using NodaTime;
 using Npgsql;
 
@@ -51,7 +52,7 @@ public sealed class EInvoicing(NpgsqlDataSource source, IEInvoicingPlatform plat
                 }
                 catch (Exception e) when (e is not (OperationCanceledException or NpgsqlException))
                 {
-                    await _queue.PutOffAsync(turn, Now() + Delay(turn.Tries), e.Message, ct);
+                    await _queue.PutOffAsync(turn, Now() + Backoff.After(turn.Tries), e.Message, ct);
                     faults.Add($"{number}: {e.Message}");
                 }
             }
@@ -62,9 +63,6 @@ public sealed class EInvoicing(NpgsqlDataSource source, IEInvoicingPlatform plat
         }
         return new EInvoicingReport(handedIn, inexpressible, faults);
     }
-
-    /// <summary>How long a document waits after so many tries: a minute, doubling to six hours.</summary>
-    internal static Duration Delay(int tries) => Duration.FromMinutes(Math.Min(1 << Math.Min(tries - 1, 9), 360));
 
     // Null, or why it has no form.
     private async Task<string?> HandInAsync(EInvoiceTurn turn, string number, CancellationToken ct)

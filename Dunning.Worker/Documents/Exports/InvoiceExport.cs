@@ -86,7 +86,9 @@ internal static class InvoiceExport
         row.Tax, row.Total, row.CreditApplied, row.AmountDue, row.State, SettledAt = At(row.SettledAt), row.Cancels,
     };
 
-    private static string Day(DateOnly date) => LocalDatePattern.Iso.Format(date.Local());
+    /// <summary>ISO 8601.</summary>
+    internal static string Day(DateOnly date) => LocalDatePattern.Iso.Format(date.Local());
 
-    private static string? At(DateTime? instant) => instant is { } at ? InstantPattern.General.Format(at.Instant()) : null;
+    /// <summary>ISO 8601, UTC.</summary>
+    internal static string? At(DateTime? instant) => instant is { } at ? InstantPattern.General.Format(at.Instant()) : null;
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Dunning.Hosting;
 using NodaTime;
 
 namespace Dunning.Gateways.Stripe;
@@ -137,19 +138,8 @@ public sealed partial record StripeOptions
             return null;
         }
 
-        int Number(string name, int standard, int min, int max)
-        {
-            if (given.GetValueOrDefault(Section + name) is not { } text)
-            {
-                return standard;
-            }
-            if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
-            {
-                return value;
-            }
-            faults.Add(FormattableString.Invariant($"{Section}{name} is '{text}', but must be a whole number from {min} to {max}, such as {standard}"));
-            return standard;
-        }
+        int Number(string name, int standard, int min, int max) =>
+            WholeNumber.Read(given.GetValueOrDefault(Section + name), Section + name, standard, min, max, faults);
     }
 
     // An address may hold a user and a password: they are no business of a log.
