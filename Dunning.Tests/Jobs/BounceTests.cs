@@ -73,6 +73,15 @@ public sealed partial class BounceTests
         await PassAsync(rig, server, "--set", "Mail:BounceFolder=" + folder);
         Assert.Equal(["hello.eml", "hello.eml.2"], Directory.GetFiles(Path.Combine(folder, "unused")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
 
+        // One that can't be put away holds up no other.
+        folder = Directory.CreateDirectory(Path.Combine(rig.MailFolder, "others")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "unused"), "no folder");
+        await DropAsync("a.eml", "Subject: hello\n\n");
+        await DropAsync("new/1764.M2.mx", Report("owner@a1.example", ids["owner@a1.example"]));
+        await PassAsync(rig, server, "--set", "Mail:BounceFolder=" + folder);
+        Assert.Equal(2, await rig.ScalarAsync<int>("select count(*)::int from dunning.contact where bounced_at is not null"));
+        Assert.True(File.Exists(Path.Combine(folder, "a.eml")));
+
         async Task<(int Code, string Output)> BounceAsync(string message)
         {
             var path = Path.Combine(rig.MailFolder, "x.eml");

@@ -101,6 +101,11 @@ public sealed class Bounces(Engine engine)
             {
                 // Another server was quicker.
             }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It stays where it is, and holds up no other.
+                tell(new BounceResult(BounceVerdict.NoReport, null, $"can't be read or put away: {e.GetType().Name}"), file.Name);
+            }
         }
     }
 
