@@ -57,10 +57,10 @@ public sealed partial class DigestMailTests
         }
     }
 
-    // The quoted-printable text part, decoded.
+    // The quoted-printable text part, decoded; as either transport writes it.
     private static string TextOf(string data)
     {
-        var part = Regex.Match(data, @"(?s)Content-Type: text/plain.*?\r\n\r\n(.*?)\r\n--=_").Groups[1].Value.Replace("=\r\n", "", StringComparison.Ordinal);
+        var part = Regex.Match(data, @"(?s)Content-Type: text/plain.*?\r\n\r\n(.*?)\r\n--").Groups[1].Value.Replace("=\r\n", "", StringComparison.Ordinal);
         var bytes = new List<byte>();
         for (var i = 0; i < part.Length; i++)
         {
@@ -70,6 +70,6 @@ public sealed partial class DigestMailTests
         return Encoding.UTF8.GetString([.. bytes]).ReplaceLineEndings("\n");
     }
 
-    [GeneratedRegex("filename=\"([^\"]+)\"", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("filename=\"?([^\"\r\n;]+)", RegexOptions.CultureInvariant)]
     private static partial Regex FileNames();
 }
