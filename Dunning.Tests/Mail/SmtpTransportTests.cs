@@ -172,6 +172,7 @@ public sealed class SmtpTransportTests
         Assert.Contains("multipart/alternative", data, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("=C3=89chec du paiement", data, StringComparison.Ordinal);
         Assert.Contains("AQID+g==", data, StringComparison.Ordinal);
+        Assert.Matches(@"(?i)Content-Disposition: attachment;\s+filename", data);
         Assert.Matches("(?im)^references: <first@acme.example>\r$", data);
         Assert.Matches("(?im)^in-reply-to: <first@acme.example>\r$", data);
         Assert.True(data.IndexOf("text/plain", StringComparison.OrdinalIgnoreCase) < data.IndexOf("text/html", StringComparison.OrdinalIgnoreCase));

@@ -111,10 +111,13 @@ public sealed class SystemSmtpTransport(SmtpOptions smtp) : IMailTransport
         }
         foreach (var attachment in message.Attachments)
         {
-            mime.Attachments.Add(new Attachment(new MemoryStream(attachment.Content.ToArray()), OneLine.Of(attachment.FileName) ?? "attachment", attachment.MediaType)
+            var name = OneLine.Of(attachment.FileName) ?? "attachment";
+            var added = new Attachment(new MemoryStream(attachment.Content.ToArray()), name, attachment.MediaType)
             {
                 NameEncoding = Encoding.UTF8, TransferEncoding = TransferEncoding.Base64,
-            });
+            };
+            added.ContentDisposition!.FileName = name; // where mail programs look first; it sets the type's alone
+            mime.Attachments.Add(added);
         }
         if (message.ReplyTo is { } replyTo)
         {
