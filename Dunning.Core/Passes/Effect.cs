@@ -37,6 +37,10 @@ public abstract record Effect(string Account, PassRun Run, Cursor Cursor, long L
     public sealed record LookUp(string Account, PassRun Run, Cursor Cursor, long Lease, ChargeRequest Request)
         : Effect(Account, Run, Cursor, Lease);
 
+    /// <summary>Spend the key of a charge that is given up.</summary>
+    public sealed record Fence(string Account, PassRun Run, Cursor Cursor, long Lease, ChargeRequest Request)
+        : Effect(Account, Run, Cursor, Lease);
+
     /// <summary>Refund a charge that took money twice.</summary>
     public sealed record Refund(string Account, PassRun Run, Cursor Cursor, long Lease, ChargeRequest Request, string RefundKey)
         : Effect(Account, Run, Cursor, Lease);
@@ -62,6 +66,9 @@ public abstract record Answer
 
     /// <summary>Of a look-up; null: not found.</summary>
     public sealed record LookedUp(string Key, GatewayOutcome? Outcome) : Answer;
+
+    /// <summary>Of a fence.</summary>
+    public sealed record Fenced(string Key, GatewayOutcome Outcome) : Answer;
 
     /// <summary>Of a refund.</summary>
     public sealed record Refunded(string Key, bool Done) : Answer;

@@ -1,4 +1,5 @@
 using Dunning.Model;
+using Dunning.Ports;
 using Dunning.Rules;
 using NodaTime;
 
@@ -38,6 +39,9 @@ public static class Pass
             case Answer.LookedUp lookedUp:
                 next = Charging.LookedUp(draft, lookedUp, run, cursor, isOwn);
                 break;
+            case Answer.Fenced fenced:
+                next = Charging.Fenced(draft, fenced, run, cursor, isOwn);
+                break;
             case Answer.Refunded { Done: true } refunded when draft.File.Charges.FirstOrDefault(c => c.Key == refunded.Key) is { } charge:
                 draft.Set(charge with { RefundDue = false });
                 break;
@@ -56,6 +60,14 @@ public static class Pass
     {
         var draft = new Draft(file, now, book);
         Acting.Act(draft, action);
+        return draft.Done();
+    }
+
+    /// <summary>Decides on what the gateway tells by itself. A charge that it names must be in the file, also when it is over.</summary>
+    public static Decision Told(AccountFile file, GatewayNews news, Instant now, Rulebook book)
+    {
+        var draft = new Draft(file, now, book);
+        Telling.Hear(draft, news);
         return draft.Done();
     }
 

@@ -226,6 +226,9 @@ public sealed class PassRunner
                 case Effect.LookUp lookUp:
                     return new Answer.LookedUp(lookUp.Request.Key,
                         await runner._gateway.LookUpAsync(lookUp.Request, timeout).ConfigureAwait(false));
+                case Effect.Fence fence:
+                    return new Answer.Fenced(fence.Request.Key,
+                        await runner._gateway.FenceAsync(fence.Request, timeout).ConfigureAwait(false));
                 case Effect.Refund refund:
                     return new Answer.Refunded(refund.Request.Key,
                         await runner._gateway.RefundAsync(refund.Request, refund.RefundKey, timeout).ConfigureAwait(false));
@@ -283,6 +286,7 @@ public sealed class PassRunner
         {
             Answer.Charged charged => charged.Key,
             Answer.LookedUp lookedUp => lookedUp.Key,
+            Answer.Fenced fenced => fenced.Key,
             Answer.Refunded refunded => refunded.Key,
             _ => null,
         };

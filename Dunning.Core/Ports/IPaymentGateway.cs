@@ -17,6 +17,14 @@ public interface IPaymentGateway
     /// </summary>
     Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct);
 
+    /// <summary>
+    /// Spends the key of a charge that is given up, so that a request which is still on its way can never charge.
+    /// <see cref="GatewayOutcome.NeverMade"/>: it never can. Another outcome: the charge has got through after all.
+    /// <see cref="GatewayOutcome.Unknown"/>: the gateway did not answer, and the charge must not be given up yet.
+    /// A gateway whose keys can't be spent on anything else says <see cref="GatewayOutcome.NeverMade"/>.
+    /// </summary>
+    Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct);
+
     /// <summary>Gives the money of a charge back, under a key of its own. True when done, also when it was done before.</summary>
     Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct);
 

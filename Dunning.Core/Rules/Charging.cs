@@ -111,16 +111,9 @@ internal static class Charging
             // Another server has taken the account over since: not found is news of then, not of now. Nor does it undo what the gateway has told.
             return null;
         }
-        var invoice = InvoiceOf(draft, charge);
         if (charge.MethodUpdatedSince)
         {
-            Abandon(draft, charge);
-            if (invoice is not null)
-            {
-                draft.Set(invoice with { ReconciledAt = draft.Now });
-            }
-            Acting.HandInKeptCancel(draft, charge.SubscriptionId);
-            return null;
+            return new Effect.Fence(draft.File.Id, run, cursor, 0, RequestOf(draft.File, charge));
         }
         if (draft.Now - charge.FirstCalledAt > Duration.FromHours(draft.Options.KeyHours))
         {
@@ -138,6 +131,49 @@ internal static class Charging
         charge = charge with { State = ChargeState.InFlight, LastCalledAt = draft.Now };
         draft.Set(charge);
         return new Effect.SendCharge(draft.File.Id, run, cursor, 0, RequestOf(draft.File, charge), IsResend: true);
+    }
+
+    /// <summary>Decides on the answer to a fence: the charge is given up once its key can't charge any more.</summary>
+    public static Effect? Fenced(Draft draft, Answer.Fenced answer, PassRun run, Cursor cursor, bool isOwnLease)
+    {
+        var charge = draft.File.Charges.FirstOrDefault(c => c.Key == answer.Key)
+            ?? throw new InvalidOperationException($"the account has no charge {answer.Key}");
+        if (answer.Outcome is not GatewayOutcome.NeverMade)
+        {
+            return LookedUp(draft, new Answer.LookedUp(answer.Key, answer.Outcome), run, cursor, isOwnLease);
+        }
+        if (!isOwnLease || charge.State != ChargeState.Unknown)
+        {
+            // Another server has taken the account over since, and fences it anew.
+            return null;
+        }
+        Abandon(draft, charge);
+        if (InvoiceOf(draft, charge) is { } invoice)
+        {
+            draft.Set(invoice with { ReconciledAt = draft.Now });
+        }
+        Acting.HandInKeptCancel(draft, charge.SubscriptionId);
+        return null;
+    }
+
+    /// <summary>The gateway tells what has become of a charge.</summary>
+    public static void Settled(Draft draft, Charge charge, GatewayOutcome outcome)
+    {
+        switch (outcome)
+        {
+            case GatewayOutcome.Unknown or GatewayOutcome.Refused or GatewayOutcome.NeverMade:
+                // No news: a look-up asks again, under its claim.
+                break;
+            case var _ when !charge.IsOpen:
+                Late(draft, charge, outcome);
+                break;
+            case GatewayOutcome.Pending:
+                Pending(draft, charge);
+                break;
+            default:
+                Known(draft, charge, outcome, isReconciled: true, goOn: false, default, default);
+                break;
+        }
     }
 
     /// <summary>Phase 1: the next unknown charge to look up, in order of period start and subscription.</summary>

@@ -52,7 +52,9 @@ public sealed class StripeBookTests
         Assert.Equal(
             events.Where(e => e.Type == EventTypes.ChargeSucceeded).Sum(e => e.Amount),
             stripe.Intents.Where(i => i is { Status: "succeeded", IsRefunded: false }).Sum(i => i.Amount));
-        Assert.Equal(events.Count(e => e.Type is EventTypes.ChargeSucceeded or EventTypes.ChargeFailed), stripe.Intents.Count);
+        Assert.Equal(events.Count(e => e.Type is EventTypes.ChargeSucceeded or EventTypes.ChargeFailed), stripe.Intents.Count(i => i.Status != "canceled"));
+        // And what was given up can't charge any more.
+        Assert.Equal(events.Count(e => e.Type == EventTypes.ChargeAbandoned), stripe.Intents.Count(i => i.Metadata.ContainsKey("dunning_fence")));
         Assert.True(through.Lost > 0, "nothing was lost: the book shows less than it should");
     }
 
@@ -88,6 +90,8 @@ public sealed class StripeBookTests
         }
 
         public Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct) => stripe.LookUpAsync(AtStripe(request), ct);
+
+        public Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) => stripe.FenceAsync(AtStripe(request), ct);
 
         public Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct) => stripe.RefundAsync(AtStripe(charge), refundKey, ct);
 

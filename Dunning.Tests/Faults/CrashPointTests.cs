@@ -258,6 +258,9 @@ public sealed class CrashPointTests(ITestOutputHelper output)
         public Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct) =>
             AroundAsync("look-up", () => gateway.LookUpAsync(request, ct));
 
+        public Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) =>
+            AroundAsync("fence", () => gateway.FenceAsync(request, ct));
+
         public Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct) =>
             AroundAsync("refund", () => gateway.RefundAsync(charge, refundKey, ct));
 

@@ -83,6 +83,8 @@ public sealed class LateTurnTests : IPaymentGateway, IMailer
 
     Task<GatewayOutcome?> IPaymentGateway.LookUpAsync(ChargeRequest request, CancellationToken ct) => Task.FromResult<GatewayOutcome?>(null);
 
+    Task<GatewayOutcome> IPaymentGateway.FenceAsync(ChargeRequest request, CancellationToken ct) => Task.FromResult<GatewayOutcome>(new GatewayOutcome.NeverMade());
+
     Task<bool> IPaymentGateway.RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct) => Task.FromResult(true);
 
     Task<bool> IPaymentGateway.DetachAsync(string account, PaymentMethod method, CancellationToken ct) => Task.FromResult(true);

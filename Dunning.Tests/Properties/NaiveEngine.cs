@@ -59,6 +59,8 @@ internal static class NaiveEngine
                 return new Answer.Charged(send.Request.Key, await gateway.ChargeAsync(send.Request, default), send.IsResend);
             case Effect.LookUp lookUp:
                 return new Answer.LookedUp(lookUp.Request.Key, await gateway.LookUpAsync(lookUp.Request, default));
+            case Effect.Fence fence:
+                return new Answer.Fenced(fence.Request.Key, await gateway.FenceAsync(fence.Request, default));
             case Effect.Refund refund:
                 return new Answer.Refunded(refund.Request.Key, await gateway.RefundAsync(refund.Request, refund.RefundKey, default));
             case Effect.Detach detach:

@@ -243,6 +243,9 @@ public sealed class ServerProperties
         public async Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct) =>
             Fails(20) ? new GatewayOutcome.Unknown() : await Sandbox.LookUpAsync(request, ct);
 
+        public async Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) =>
+            Fails(20) ? new GatewayOutcome.Unknown() : await Sandbox.FenceAsync(request, ct);
+
         public async Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct) =>
             !Fails(20) && await Sandbox.RefundAsync(charge, refundKey, ct);
 
@@ -273,7 +276,7 @@ public sealed class ServerProperties
                 After(() =>
                 {
                     var file = File(effect.Account);
-                    var key = answer switch { Answer.Charged c => c.Key, Answer.LookedUp l => l.Key, Answer.Refunded r => r.Key, _ => null };
+                    var key = answer switch { Answer.Charged c => c.Key, Answer.LookedUp l => l.Key, Answer.Fenced f => f.Key, Answer.Refunded r => r.Key, _ => null };
                     // As the store does: the charge that the answer is about is in the file even when it is over.
                     if (key is not null && file.Charges.All(c => c.Key != key))
                     {

@@ -272,14 +272,16 @@ public sealed class StandIn : IAsyncDisposable
         {
             return Error(400, "invalid_request_error", "parameter_unknown", unknown, "Received unknown parameter: " + unknown);
         }
+        var isConfirmed = fields.GetValueOrDefault("confirm") == "true";
+        var (customer, card) = (fields.GetValueOrDefault("customer", ""), fields.GetValueOrDefault("payment_method", ""));
         foreach (var name in new[] { "customer", "payment_method" })
         {
-            if (Missing.TryGetValue(fields[name], out var words))
+            if (isConfirmed && Missing.TryGetValue(fields[name], out var words))
             {
                 return Error(400, "invalid_request_error", "resource_missing", name, $"No such {name}: '{fields[name]}'{words}");
             }
         }
-        if (_detached.Contains(fields["payment_method"]))
+        if (_detached.Contains(card))
         {
             return Error(400, "invalid_request_error", null, null, "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, "
                 + "shared with a connected account without Customer attachment, or was detached from a Customer. It may not be used again.");
@@ -292,19 +294,19 @@ public sealed class StandIn : IAsyncDisposable
         {
             return Error(400, "invalid_request_error", null, "currency", "Invalid currency");
         }
-        var decline = Issuer(fields["payment_method"]);
+        var decline = isConfirmed ? Issuer(card) : null;
         var intent = new Intent
         {
             Id = $"pi_{++_ids:D8}",
             Created = now.ToUnixTimeSeconds(),
             Amount = amount,
             Currency = fields["currency"],
-            Customer = fields["customer"],
-            Method = fields["payment_method"],
+            Customer = customer,
+            Method = card,
             Metadata = new SortedDictionary<string, string>(
                 fields.Where(f => f.Key.StartsWith("metadata[", StringComparison.Ordinal)).ToDictionary(f => f.Key[9..^1], f => f.Value), StringComparer.Ordinal),
             Decline = isHalf ? null : decline,
-            Status = isHalf ? "requires_confirmation" : decline is not null ? "requires_payment_method" : fields["payment_method"] == "pm_sepa" ? "processing" : "succeeded",
+            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing" : "succeeded",
         };
         _intents.Add(intent);
         return isHalf ? Error(500, "api_error", null, null, "An error occurred")
@@ -338,7 +340,9 @@ public sealed class StandIn : IAsyncDisposable
         }
         if (intent.Status is "succeeded" or "processing" or "canceled")
         {
-            return Error(400, "invalid_request_error", "payment_intent_unexpected_state", null, "You cannot cancel this PaymentIntent");
+            var refusal = Error(400, "invalid_request_error", "payment_intent_unexpected_state", null, "You cannot cancel this PaymentIntent");
+            refusal.Body["error"]!["payment_intent"] = Json(intent);
+            return refusal;
         }
         intent.Status = "canceled";
         return new Reply(200, Json(intent));

@@ -41,6 +41,10 @@ internal sealed class BenchGateway(int accounts, TimeSpan latency, TimeProvider 
         throw new NotSupportedException("nothing is unknown in a benchmark");
 
     /// <inheritdoc/>
+    public Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) =>
+        throw new NotSupportedException("nothing is unknown in a benchmark");
+
+    /// <inheritdoc/>
     public Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct) =>
         throw new NotSupportedException("nothing is given back in a benchmark");
 

@@ -43,6 +43,10 @@ public sealed class SandboxGateway(ISandboxLedger ledger, SandboxOptions options
         IsText(request.Key, MaxKeyLength) ? await AnswerAsync(() => ledger.FindAsync(request.Key, ct), Unknown, ct) : null;
 
     /// <inheritdoc/>
+    public async Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) =>
+        await LookUpAsync(request, ct) ?? new GatewayOutcome.NeverMade();
+
+    /// <inheritdoc/>
     public async Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct)
     {
         if (FaultOf(charge) is not null || !IsText(refundKey, MaxKeyLength))

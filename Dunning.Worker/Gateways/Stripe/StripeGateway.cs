@@ -26,6 +26,7 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
     private const int MaxPages = 50;
 
     private static readonly GatewayOutcome Unknown = new GatewayOutcome.Unknown();
+    private static readonly GatewayOutcome NeverMade = new GatewayOutcome.NeverMade();
 
     private readonly StripeClient _client;
     private readonly string? _statementDescriptorSuffix;
@@ -64,6 +65,32 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
             return isHealthy ? null : Unknown;
         }
         return OutcomeOf(intent) ?? await CloseAsync(intent, ct);
+    }
+
+    /// <inheritdoc/>
+    public async Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct)
+    {
+        var (units, fault) = StripeAmount.Of(request.Amount);
+        if (fault is not null || request.GatewayCustomer is null)
+        {
+            // Nothing was ever sent.
+            return NeverMade;
+        }
+        var intent = await _client.CreateIntentAsync(FenceOf(request, units), request.Key, ct) switch
+        {
+            StripeReply<StripeIntent>.Done(var made) => made,
+            _ => null, // an idempotency_error among others: the charge has got through, and a look-up finds it
+        };
+        if (intent is null || IsOf(intent, request))
+        {
+            return intent is null ? Unknown : OutcomeOf(intent) ?? Unknown;
+        }
+        return await _client.CancelIntentAsync(intent.Id, ct) switch
+        {
+            StripeReply<StripeIntent>.Done({ Status: "canceled" }) => NeverMade,
+            StripeReply<StripeIntent>.Failed(_, { PaymentIntent.Status: "canceled" }) => NeverMade, // by an earlier fence
+            _ => Unknown,
+        };
     }
 
     /// <inheritdoc/>
@@ -125,6 +152,14 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
         }
     }
 
+    // Unconfirmed, so that it takes no money whatever becomes of it; and it must never be found for the charge.
+    private static IEnumerable<KeyValuePair<string, string>> FenceOf(ChargeRequest request, long units) =>
+    [
+        new("amount", units.ToString(CultureInfo.InvariantCulture)),
+        new("currency", request.Amount.Currency.Code.ToLowerInvariant()),
+        new("metadata[dunning_fence]", request.Key),
+    ];
+
     private static bool IsOf(StripeIntent intent, ChargeRequest request) =>
         intent.Metadata is { } metadata && metadata.TryGetValue(KeyField, out var key) && key == request.Key;
 
@@ -136,7 +171,7 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
         // Nobody asked for it: we confirm for good.
         { Status: "requires_capture" } => Unknown,
         { Status: "requires_payment_method" or "canceled", LastPaymentError: { } error } => StripeDeclines.Of(error),
-        { Status: "canceled" } => new GatewayOutcome.NeverMade(),
+        { Status: "canceled" } => NeverMade,
         _ => null,
     };
 
