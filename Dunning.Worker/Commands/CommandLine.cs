@@ -82,6 +82,7 @@ public static class CommandLine
         root.Add(PassCommand.Create(context));
         root.Add(ShowCommand.Create(context));
         root.Add(InvoicesCommand.Create(context));
+        root.Add(ChargeCommand.Create(context));
         root.Add(DemoCommand.Create(context));
         root.Add(MailCommand.Create(context));
         root.Add(BenchCommand.Create(context));
