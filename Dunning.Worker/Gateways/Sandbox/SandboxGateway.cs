@@ -44,7 +44,10 @@ public sealed class SandboxGateway(ISandboxLedger ledger, SandboxOptions options
 
     /// <inheritdoc/>
     public async Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) =>
-        await LookUpAsync(request, ct) ?? new GatewayOutcome.NeverMade();
+        // What is no request of ours was refused when it came, and is refused whenever it comes.
+        FaultOf(request) is not null ? new GatewayOutcome.NeverMade()
+            : await AnswerAsync(() => ledger.FenceAsync(new SandboxFence(request.Key, request.Account, request.Method), ct), Unknown, ct)
+                ?? new GatewayOutcome.NeverMade();
 
     /// <inheritdoc/>
     public async Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct)
