@@ -1,5 +1,6 @@
 using Dunning.Documents;
 using Dunning.Gateways;
+using Dunning.Gateways.Outages;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
 using Dunning.Mail;
@@ -26,6 +27,7 @@ public sealed class Engine : IAsyncDisposable
     private readonly IMailTransport? _transport;
     private readonly MailPace? _pace;
     private readonly ILogger<Bounces> _bounceLog;
+    private readonly OutageGuard? _guard;
 
     private Engine(
         Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail)
@@ -36,6 +38,7 @@ public sealed class Engine : IAsyncDisposable
         if (settings.Payments.Stripe is { } stripe)
         {
             Gateway = _stripe = new StripeGateway(stripe, time);
+            _guard = new OutageGuard(database.Source, settings.Payments.Outage, Now, loggers.CreateLogger<OutageGuard>());
         }
         else
         {
@@ -124,9 +127,22 @@ public sealed class Engine : IAsyncDisposable
             await TakeBouncesAsync(bounces, onSaved, ct);
         }
         var book = await RulebookAsync(ct);
-        var runner = new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits) { OnSaved = onSaved };
-        return await runner.RunAsync(kind, ct);
+        if (_guard is not null)
+        {
+            await new Probe(Database.Source, Gateway, _guard, TryAsync).RunAsync(ct);
+        }
+        return await RunnerOver(
+            _guard is null ? Book : new GuardedBook(Book, _guard), _guard is null ? Gateway : new GuardedGateway(Gateway, _guard), _settings.Limits).RunAsync(kind, ct);
+
+        PassRunner RunnerOver(IBook accounts, IPaymentGateway gateway, PassLimits limits) =>
+            new(accounts, () => book, gateway, Mailer, clock ?? Now, limits) { OnSaved = onSaved };
+
+        async Task<bool> TryAsync(PassKind pass, IPaymentGateway gateway) =>
+            (await RunnerOver(new TrialBook(Book), gateway, _settings.Limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
     }
+
+    /// <summary>The gateway's outage that is on, as every server knows it; null: none.</summary>
+    public async Task<Outage?> OutageAsync(CancellationToken ct) => _guard is null ? null : await _guard.ReadAsync(ct);
 
     /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
@@ -150,6 +166,7 @@ public sealed class Engine : IAsyncDisposable
             await _pace!.DisposeAsync();
         }
         _stripe?.Dispose();
+        _guard?.Dispose();
         if (_ledger is not null)
         {
             await _ledger.DisposeAsync();

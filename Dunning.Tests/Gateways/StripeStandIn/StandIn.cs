@@ -74,6 +74,9 @@ public sealed class StandIn : IAsyncDisposable
     /// <summary>What becomes of a charge of a method; null: succeeds. Default: the test cards.</summary>
     public Func<string, TestDecline?> Issuer { get; set; } = method => TestCards.Declining.GetValueOrDefault(method);
 
+    /// <summary>For which HTTP methods it is out: their connections are cut before anything is executed.</summary>
+    public Func<string, bool> IsOut { get; set; } = _ => false;
+
     /// <summary>All intents, oldest first.</summary>
     public IReadOnlyList<Intent> Intents
     {
@@ -119,11 +122,11 @@ public sealed class StandIn : IAsyncDisposable
         }
     }
 
-    /// <summary>Executes the requests that were held up on their way.</summary>
-    public async Task<int> DeliverLateAsync()
+    /// <summary>Executes the requests that were held up on their way, or the first so many of them.</summary>
+    public async Task<int> DeliverLateAsync(int most = int.MaxValue)
     {
         var delivered = 0;
-        for (; _late.TryDequeue(out var execute); delivered++)
+        for (; delivered < most && _late.TryDequeue(out var execute); delivered++)
         {
             await execute();
         }
@@ -150,6 +153,11 @@ public sealed class StandIn : IAsyncDisposable
         var key = request.Headers["Idempotency-Key"].FirstOrDefault();
         var query = request.Query.ToDictionary(q => q.Key, q => q.Value.ToString(), StringComparer.Ordinal);
         Requests.Enqueue(new SeenRequest(request.Method, request.Path, query, form, key, request.Headers["Stripe-Version"].FirstOrDefault()));
+        if (IsOut(request.Method))
+        {
+            http.Abort();
+            return;
+        }
         if (request.Headers.Authorization.ToString() != "Bearer " + SecretKey)
         {
             await WriteAsync(http, Error(401, "invalid_request_error", "api_key_invalid", null, "Invalid API Key provided"));

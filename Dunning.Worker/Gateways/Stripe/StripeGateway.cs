@@ -28,13 +28,20 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
     private static readonly GatewayOutcome Unknown = new GatewayOutcome.Unknown();
     private static readonly GatewayOutcome NeverMade = new GatewayOutcome.NeverMade();
 
+    // Stripe forgets a key after 24 hours, so that a fence spends it anew; and a list that has just come back may lag.
+    private static readonly Duration KeyLife = Duration.FromHours(24);
+    private static readonly Duration HealthyFor = Duration.FromHours(1);
+
     private readonly StripeClient _client;
+    private readonly TimeProvider _time;
+    private readonly Lock _healthLock = new();
+    private Instant? _healthySince;
     private readonly string? _statementDescriptorSuffix;
 
     /// <summary>Makes the gateway; it opens connections when they are needed.</summary>
     public StripeGateway(StripeOptions options, TimeProvider time)
     {
-        _client = new StripeClient(options, time);
+        (_client, _time) = (new StripeClient(options, time), time);
         _statementDescriptorSuffix = options.StatementDescriptorSuffix;
     }
 
@@ -60,11 +67,17 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
     public async Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct)
     {
         var (isHealthy, intent) = await FindAsync(request, ct);
-        if (intent is null)
+        if (intent is not null)
+        {
+            return OutcomeOf(intent) ?? await CloseAsync(intent, ct);
+        }
+        var now = Instant.FromDateTimeOffset(_time.GetUtcNow());
+        if (!isHealthy || now - request.FirstCalledAt <= KeyLife || !IsHealthyFor(HealthyFor, now))
         {
             return isHealthy ? null : Unknown;
         }
-        return OutcomeOf(intent) ?? await CloseAsync(intent, ct);
+        // So old, and nowhere to be found: it was never made, and once fenced it never will be.
+        return await FenceAsync(request, ct);
     }
 
     /// <inheritdoc/>
@@ -212,6 +225,14 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
     // Names of codes and parameters, for operators; anything else stays out of logs.
     private static string? Word(string? text) => text is { Length: <= 64 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '[' or ']' or '.') ? text : null;
 
+    private bool IsHealthyFor(Duration time, Instant now)
+    {
+        lock (_healthLock)
+        {
+            return now - _healthySince >= time;
+        }
+    }
+
     // Both keep money from being taken by an intent that nobody waits for.
     private async Task<GatewayOutcome> CloseAsync(StripeIntent intent, CancellationToken ct) =>
         await _client.CancelIntentAsync(intent.Id, ct) is StripeReply<StripeIntent>.Done({ Status: "canceled" } canceled)
@@ -229,7 +250,12 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
         string? after = null;
         for (var pages = 0; pages < MaxPages; pages++)
         {
-            if (await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
+            var reply = await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct);
+            lock (_healthLock)
+            {
+                _healthySince = reply is StripeReply<StripePage>.Done ? _healthySince ?? Instant.FromDateTimeOffset(_time.GetUtcNow()) : null;
+            }
+            if (reply is not StripeReply<StripePage>.Done({ } page))
             {
                 return (false, null);
             }
