@@ -83,6 +83,22 @@ internal sealed class StripeClient : IDisposable
             null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
     }
 
+    /// <summary>A page of all PaymentIntents created at or after an instant and before another, newest first.</summary>
+    public Task<StripeReply<StripePage>> ListIntentsAsync(Instant createdFrom, Instant createdBefore, string? startingAfter, CancellationToken ct)
+    {
+        var query = string.Create(CultureInfo.InvariantCulture,
+            $"v1/payment_intents?created[gte]={createdFrom.ToUnixTimeSeconds()}&created[lt]={createdBefore.ToUnixTimeSeconds()}&limit={PageSize}");
+        return SendAsync(_reads, HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
+            null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
+    }
+
+    /// <summary>The account that the key belongs to. A restricted key may lack the right to read it.</summary>
+    public Task<StripeReply<StripeAccount>> GetAccountAsync(CancellationToken ct) =>
+        SendAsync(_reads, HttpMethod.Get, "v1/account", null, null, StripeJson.Default.StripeAccount, a => a.Object == "account", ct);
+
+    /// <summary>The key as it is now; null: its file can't be read or holds none.</summary>
+    public async Task<StripeKey?> KeyAsync(CancellationToken ct) => _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
+
     /// <summary>Cancels a PaymentIntent: afterwards it can take no money.</summary>
     public Task<StripeReply<StripeIntent>> CancelIntentAsync(string intent, CancellationToken ct) =>
         SendAsync(_writes, HttpMethod.Post, $"v1/payment_intents/{Uri.EscapeDataString(intent)}/cancel",
@@ -133,7 +149,7 @@ internal sealed class StripeClient : IDisposable
         var isSent = false;
         try
         {
-            var key = _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
+            var key = await KeyAsync(ct);
             if (key?.IsLive != _options.Key.IsLive)
             {
                 return new StripeReply<T>.NotSent(
