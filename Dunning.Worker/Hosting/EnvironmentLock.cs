@@ -52,6 +52,8 @@ public sealed class EnvironmentLock : IAsyncDisposable
     // Held, shared, by every server at work on the database: the letters "dun-env".
     private const long PresenceKey = 0x64756e2d656e76;
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
     private static readonly JsonSerializerOptions s_json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
     private readonly NpgsqlDataSource _source;
@@ -94,7 +96,7 @@ public sealed class EnvironmentLock : IAsyncDisposable
         var row = await connection.QuerySingleOrDefaultAsync<Row>(new CommandDefinition(
             "select mark, marked_at, gateway_account, system_identifier, database_oid, reconciled_for from dunning.environment", cancellationToken: ct));
         var found = new EnvironmentPlace(
-            await _account.AccountAsync(ct), await SystemAsync(connection, ct),
+            await AccountAsync(ct), await SystemAsync(connection, ct),
             await connection.ExecuteScalarAsync<long>(new CommandDefinition("select oid::bigint from pg_database where datname = current_database()", cancellationToken: ct)));
         var known = row is null ? null : new EnvironmentPlace(row.GatewayAccount, row.SystemIdentifier, row.DatabaseOid);
         var differences = ImmutableArray.CreateBuilder<string>();
@@ -241,6 +243,14 @@ public sealed class EnvironmentLock : IAsyncDisposable
         {
             return (null, true);
         }
+    }
+
+    // A gateway that is out holds no pass up: it is asked again by the next.
+    private async Task<string?> AccountAsync(CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(s_patience);
+        return await _account.AccountAsync(patience.Token);
     }
 
     private static async Task<string?> SystemAsync(NpgsqlConnection connection, CancellationToken ct)

@@ -37,7 +37,8 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
         var known = await AskAsync(http.RequestAborted);
         var isReady = known is not null && worker.Mismatch is null;
         // With the gateway out the service is as it should be: a load balancer that took it away would help nobody.
-        var status = known is null ? "database unreachable" : worker.Mismatch is not null ? "restart needed" : known.OutSince is not null ? "gateway out" : "ok";
+        var status = known is null ? "database unreachable" : worker.Mismatch is not null ? (worker.NeedsConfirmation ? "confirmation needed" : "restart needed")
+            : known.OutSince is not null ? "gateway out" : "ok";
         http.Response.StatusCode = isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         http.Response.Headers.CacheControl = "no-store";
         await http.Response.WriteAsJsonAsync(
