@@ -33,7 +33,9 @@ public sealed class AdoptedCharges(NpgsqlDataSource source)
             .Select(r => r.ToCharge())];
     }
 
-    /// <summary>Successes whose invoice is here by now and open still, and is not being charged under the same key: paid by none of its attempts.</summary>
+    /// <summary>
+    /// Successes, not told yet, whose invoice is here by now and open still, and is not being charged under the same key: paid by none of its attempts.
+    /// </summary>
     public async Task<IReadOnlyList<AdoptedCharge>> UnclaimedAsync(CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
@@ -41,11 +43,19 @@ public sealed class AdoptedCharges(NpgsqlDataSource source)
             Row.Select
             + """
             join dunning.receivable r using (subscription_id, period_start)
-            where a.outcome = 'succeeded' and r.state = 'open'
+            where a.outcome = 'succeeded' and a.told_at is null and r.state = 'open'
                 and not exists (select from dunning.charge c where c.key = a.key and c.state in ('in_flight', 'unknown', 'pending', 'succeeded'))
             order by a.created_at, a.key
             """,
             cancellationToken: ct))).Select(r => r.ToCharge())];
+    }
+
+    /// <summary>The account was told of it: once, whether or not the money is what the invoice asks for.</summary>
+    public async Task ToldAsync(string key, Instant now, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(
+            "update dunning.adopted_charge set told_at = @now where key = @key", new { key, now = now.Utc() }, cancellationToken: ct));
     }
 
     /// <summary>Takes charges in; one that is here already takes the outcome that the gateway has now.</summary>

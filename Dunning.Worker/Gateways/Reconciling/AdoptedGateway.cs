@@ -1,5 +1,6 @@
 using Dunning.Model;
 using Dunning.Ports;
+using NodaTime;
 
 namespace Dunning.Gateways.Reconciling;
 
@@ -10,6 +11,9 @@ namespace Dunning.Gateways.Reconciling;
 /// </summary>
 public sealed class AdoptedGateway(IPaymentGateway gateway, AdoptedCharges adopted) : IPaymentGateway
 {
+    // A success so soon after a decline came of the same attempt, by a spare method, which is decided again after the same decline.
+    private static readonly Duration s_sameAttempt = Duration.FromMinutes(2);
+
     /// <inheritdoc/>
     public async Task<GatewayOutcome> ChargeAsync(ChargeRequest request, CancellationToken ct)
     {
@@ -23,7 +27,8 @@ public sealed class AdoptedGateway(IPaymentGateway gateway, AdoptedCharges adopt
         {
             return same.Outcome;
         }
-        if (known.FirstOrDefault(c => c.Outcome is GatewayOutcome.Succeeded or GatewayOutcome.Pending) is { } other)
+        if (known.FirstOrDefault(c => c.Outcome is GatewayOutcome.Succeeded or GatewayOutcome.Pending) is { } other
+            && !(same is not null && other.CreatedAt >= same.CreatedAt && other.CreatedAt - same.CreatedAt <= s_sameAttempt))
         {
             return new GatewayOutcome.Refused($"not sent: the gateway holds {other.Reference} for the same invoice", RefusalScope.Request);
         }

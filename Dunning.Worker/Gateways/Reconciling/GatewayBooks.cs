@@ -100,7 +100,7 @@ public sealed class GatewayBooks(NpgsqlDataSource source, IChargeList list)
         await foreach (var row in connection.QueryUnbufferedAsync<ChargeRow>(SelectSpan, new { from = from.Utc(), to = to.Utc() }).WithCancellation(ct))
         {
             count++;
-            if (row.State is "succeeded" or "failed" or "pending" && !seen.Contains(row.Key))
+            if (row.State is "succeeded" or "failed" or "pending" or "reversed" && !seen.Contains(row.Key))
             {
                 differences.Add(new Difference(DifferenceKind.MissingThere, row.Key, row.AccountId, row.SubscriptionId, row.PeriodStart.Local(), row.State, row.Money, null));
             }
@@ -125,7 +125,8 @@ public sealed class GatewayBooks(NpgsqlDataSource source, IChargeList list)
         }
         var agrees = there.Outcome switch
         {
-            GatewayOutcome.Succeeded => here.State == "succeeded" || here.Adopted == "succeeded",
+            // One that the bank has taken back is a success still, of which the gateway keeps the return beside.
+            GatewayOutcome.Succeeded => here.State is "succeeded" or "reversed" || here.Adopted == "succeeded",
             GatewayOutcome.Declined => here.State == "failed" || here.Adopted == "declined",
             GatewayOutcome.Pending => here.State == "pending" || here.Adopted == "pending",
             GatewayOutcome.NeverMade => here.State is "abandoned" or null,
@@ -158,7 +159,7 @@ public sealed class GatewayBooks(NpgsqlDataSource source, IChargeList list)
         select coalesce(c.key, a.key) as key, coalesce(c.account_id, a.account_id) as account_id, coalesce(c.subscription_id, a.subscription_id) as subscription_id,
                coalesce(c.period_start, a.period_start) as period_start, coalesce(c.amount, a.amount) as amount, coalesce(c.currency, a.currency) as currency,
                c.state, a.outcome as adopted,
-               (c.state is distinct from 'succeeded' and exists (
+               (coalesce(c.state, '') not in ('succeeded', 'reversed') and exists (
                    select from dunning.charge o
                    where o.account_id = a.account_id and o.subscription_id = a.subscription_id and o.period_start = a.period_start and o.state = 'succeeded')) as is_twice
         from (select * from dunning.charge where key = any(@keys)) c

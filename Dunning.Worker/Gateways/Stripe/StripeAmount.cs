@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Dunning.Model;
+using Dunning.Options;
 
 namespace Dunning.Gateways.Stripe;
 
@@ -29,6 +30,16 @@ internal static class StripeAmount
         var code = currency.ToUpperInvariant();
         return Currency.Find(code) is not { } known ? null
             : new Money(s_hundredfold.Contains(code) ? units / 100 : s_whole.Contains(code) ? checked(units * 100) : units, known);
+    }
+
+    /// <summary>What Stripe takes in a currency, in ISO 4217's minor units. A least amount that is not known here is told by its answer.</summary>
+    public static ChargeableAmounts Taken(Currency currency)
+    {
+        var (code, least) = (currency.Code, Math.Max(1, s_least.GetValueOrDefault(currency.Code)));
+        return s_hundredfold.Contains(code) ? new ChargeableAmounts(Math.Max(1, least / 100), 1)
+            : s_whole.Contains(code) ? new ChargeableAmounts(least * 100, 100)
+            : currency.Digits == 3 ? new ChargeableAmounts(Math.Max(10, least), 10)
+            : new ChargeableAmounts(least, 1);
     }
 
     /// <summary>The amount in Stripe's units, or why Stripe would not take it.</summary>

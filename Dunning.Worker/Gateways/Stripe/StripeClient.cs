@@ -149,15 +149,16 @@ internal sealed class StripeClient : IDisposable
         var isSent = false;
         try
         {
-            var key = await KeyAsync(ct);
-            if (key?.IsLive != _options.Key.IsLive)
-            {
-                return new StripeReply<T>.NotSent(
-                    key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
-                        : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start", IsForAll: true);
-            }
             var raw = await pipeline.ExecuteAsync(async token =>
             {
+                // When its turn has come, not before: it may have waited for longer than the old key was left.
+                var key = await KeyAsync(token);
+                if (key?.IsLive != _options.Key.IsLive)
+                {
+                    throw new KeyException(
+                        key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
+                            : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start");
+                }
                 using var request = new HttpRequestMessage(method, path);
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key!.Reveal());
                 request.Headers.Add("Stripe-Version", _options.ApiVersion);
@@ -171,6 +172,10 @@ internal sealed class StripeClient : IDisposable
                 return new Raw((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(token), response.Headers.RetryAfter?.Delta);
             }, ct);
             return Read(raw, type, isIt);
+        }
+        catch (KeyException e)
+        {
+            return new StripeReply<T>.NotSent(e.Message, IsForAll: true);
         }
         catch (BrokenCircuitException)
         {
@@ -205,6 +210,8 @@ internal sealed class StripeClient : IDisposable
             return new StripeReply<T>.NoAnswer();
         }
     }
+
+    private sealed class KeyException(string message) : Exception(message);
 
     private sealed record Raw(int Status, byte[] Body, TimeSpan? RetryAfter);
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Dunning.Model;
+using Dunning.Options;
 using Dunning.Ports;
 using NodaTime;
 using NodaTime.Text;
@@ -30,17 +31,13 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
     private static readonly GatewayOutcome Unknown = new GatewayOutcome.Unknown();
     private static readonly GatewayOutcome NeverMade = new GatewayOutcome.NeverMade();
 
-    // Stripe forgets a key after 24 hours, so that a fence spends it anew; and a list that has just come back may lag.
-    private static readonly Duration KeyLife = Duration.FromHours(24);
-    private static readonly Duration HealthyFor = Duration.FromHours(1);
-
     private readonly StripeClient _client;
-    private readonly TimeProvider _time;
-    private readonly Lock _healthLock = new();
-    private Instant? _healthySince;
     private readonly string? _statementDescriptorSuffix;
     private readonly string? _installation;
     private (string Key, string? Account)? _account;
+
+    /// <summary>What rules must know of Stripe. It keeps idempotency keys for a day at least.</summary>
+    public static GatewayTraits Traits { get; } = new() { Amounts = StripeAmount.Taken, KeyLife = Duration.FromHours(24) };
 
     /// <summary>Makes the gateway; it opens connections when they are needed.</summary>
     /// <param name="options">Its settings.</param>
@@ -49,7 +46,7 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
     public StripeGateway(StripeOptions options, TimeProvider time, string? installation = null)
     {
         _installation = installation;
-        (_client, _time) = (new StripeClient(options, time), time);
+        _client = new StripeClient(options, time);
         _statementDescriptorSuffix = options.StatementDescriptorSuffix;
     }
 
@@ -75,17 +72,11 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
     public async Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct)
     {
         var (isHealthy, intent) = await FindAsync(request, ct);
-        if (intent is not null)
-        {
-            return OutcomeOf(intent) ?? await CloseAsync(intent, ct);
-        }
-        var now = Instant.FromDateTimeOffset(_time.GetUtcNow());
-        if (!isHealthy || now - request.FirstCalledAt <= KeyLife || !IsHealthyFor(HealthyFor, now))
+        if (intent is null)
         {
             return isHealthy ? null : Unknown;
         }
-        // So old, and nowhere to be found: it was never made, and once fenced it never will be.
-        return await FenceAsync(request, ct);
+        return OutcomeOf(intent) ?? await CloseAsync(intent, ct);
     }
 
     /// <inheritdoc/>
@@ -305,14 +296,6 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
     // Names of codes and parameters, for operators; anything else stays out of logs.
     private static string? Word(string? text) => text is { Length: <= 64 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '[' or ']' or '.') ? text : null;
 
-    private bool IsHealthyFor(Duration time, Instant now)
-    {
-        lock (_healthLock)
-        {
-            return now - _healthySince >= time;
-        }
-    }
-
     // Both keep money from being taken by an intent that nobody waits for.
     private async Task<GatewayOutcome> CloseAsync(StripeIntent intent, CancellationToken ct) =>
         await _client.CancelIntentAsync(intent.Id, ct) is StripeReply<StripeIntent>.Done({ Status: "canceled" } canceled)
@@ -330,12 +313,7 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         string? after = null;
         for (var pages = 0; pages < MaxPages; pages++)
         {
-            var reply = await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct);
-            lock (_healthLock)
-            {
-                _healthySince = reply is StripeReply<StripePage>.Done ? _healthySince ?? Instant.FromDateTimeOffset(_time.GetUtcNow()) : null;
-            }
-            if (reply is not StripeReply<StripePage>.Done({ } page))
+            if (await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
             {
                 return (false, null);
             }

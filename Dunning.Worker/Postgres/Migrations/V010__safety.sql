@@ -40,6 +40,7 @@ create table dunning.adopted_charge (
     reference       text not null,
     created_at      timestamptz not null,
     adopted_at      timestamptz not null,
+    told_at         timestamptz,
     constraint adopted_charge_code check ((outcome = 'declined') = (code is not null))
 );
 
