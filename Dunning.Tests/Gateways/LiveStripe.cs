@@ -63,8 +63,8 @@ internal sealed class LiveStripe : IAsyncDisposable
         [
             new("ConnectionStrings:Dunning", connectionString ?? ConnectionString), new("Payments:Gateway", "stripe"), new("Payments:Stripe:BaseUrl", Stripe.Url.ToString()),
             new("Payments:Stripe:SecretKey", StandIn.SecretKey), new("Payments:Stripe:PerSecond", "1000"), new("Environment:File", EnvironmentFile),
-            new("Mail:Pickup", MailFolder), .. keys.Select(k => new KeyValuePair<string, string?>(k.Key, k.Value)),
-        ]).Build();
+            new("Mail:Pickup", MailFolder),
+        ]).AddInMemoryCollection(keys.Select(k => new KeyValuePair<string, string?>(k.Key, k.Value))).Build();
         var (settings, faults) = WorkerSettings.Read(configuration);
         Assert.Empty(faults);
         var database = await Database.OpenAsync(settings!, default);

@@ -77,6 +77,9 @@ public sealed class StandIn : IAsyncDisposable
     /// <summary>The secret keys that it takes, each with the account that it belongs to; null: a restricted one, which may not read its account.</summary>
     public ConcurrentDictionary<string, string?> Keys { get; } = new(StringComparer.Ordinal) { [SecretKey] = "acct_standin" };
 
+    /// <summary>How often each key was used.</summary>
+    public ConcurrentDictionary<string, int> Uses { get; } = new(StringComparer.Ordinal);
+
     /// <summary>For which HTTP methods it is out: their connections are cut before anything is executed.</summary>
     public Func<string, bool> IsOut { get; set; } = _ => false;
 
@@ -166,6 +169,7 @@ public sealed class StandIn : IAsyncDisposable
             await WriteAsync(http, Error(401, "invalid_request_error", "api_key_invalid", null, "Invalid API Key provided"));
             return;
         }
+        Uses.AddOrUpdate(secret, 1, (_, uses) => uses + 1);
         if (request.Path == "/v1/account")
         {
             await WriteAsync(http, owner is null ? Error(403, "invalid_request_error", "more_permissions_required_for_application", null, "The provided key does not have the required permissions")
