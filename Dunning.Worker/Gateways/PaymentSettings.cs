@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using Dunning.Gateways.Outages;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
 using Dunning.Options;
@@ -17,6 +18,9 @@ public sealed partial record PaymentSettings
 
     /// <summary>Stripe's settings; null: the sandbox charges.</summary>
     public StripeOptions? Stripe { get; init; }
+
+    /// <summary>When the gateway counts as out. The sandbox never does.</summary>
+    public OutageOptions Outage { get; init; } = new();
 
     /// <summary>The gateway's name, with its mode: what a database is bound to, and what health tells.</summary>
     public string Gateway => Stripe?.Binding ?? "sandbox";
@@ -53,13 +57,15 @@ public sealed partial record PaymentSettings
         }
         var (sandbox, sandboxFaults) = SandboxOptions.Read(flat);
         faults.AddRange(sandboxFaults);
+        var (outage, outageFaults) = OutageOptions.Read(flat);
+        faults.AddRange(outageFaults);
         StripeOptions? stripe = null;
         if (gateway == "stripe")
         {
             (stripe, var stripeFaults) = StripeOptions.Read(flat, rules.CallTimeout);
             faults.AddRange(stripeFaults);
         }
-        return faults.Count > 0 ? (null, faults.ToImmutable()) : (new PaymentSettings { Sandbox = sandbox!, Stripe = stripe }, []);
+        return faults.Count > 0 ? (null, faults.ToImmutable()) : (new PaymentSettings { Sandbox = sandbox!, Stripe = stripe, Outage = outage! }, []);
     }
 
     // Cards and sources of Stripe's older days can be charged like payment methods.

@@ -83,6 +83,22 @@ internal sealed class StripeClient : IDisposable
             null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
     }
 
+    /// <summary>A page of all PaymentIntents created at or after an instant and before another, newest first.</summary>
+    public Task<StripeReply<StripePage>> ListIntentsAsync(Instant createdFrom, Instant createdBefore, string? startingAfter, CancellationToken ct)
+    {
+        var query = string.Create(CultureInfo.InvariantCulture,
+            $"v1/payment_intents?created[gte]={createdFrom.ToUnixTimeSeconds()}&created[lt]={createdBefore.ToUnixTimeSeconds()}&limit={PageSize}");
+        return SendAsync(_reads, HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
+            null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
+    }
+
+    /// <summary>The account that the key belongs to. A restricted key may lack the right to read it.</summary>
+    public Task<StripeReply<StripeAccount>> GetAccountAsync(CancellationToken ct) =>
+        SendAsync(_reads, HttpMethod.Get, "v1/account", null, null, StripeJson.Default.StripeAccount, a => a.Object == "account", ct);
+
+    /// <summary>The key as it is now; null: its file can't be read or holds none.</summary>
+    public async Task<StripeKey?> KeyAsync(CancellationToken ct) => _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
+
     /// <summary>Cancels a PaymentIntent: afterwards it can take no money.</summary>
     public Task<StripeReply<StripeIntent>> CancelIntentAsync(string intent, CancellationToken ct) =>
         SendAsync(_writes, HttpMethod.Post, $"v1/payment_intents/{Uri.EscapeDataString(intent)}/cancel",
@@ -133,15 +149,16 @@ internal sealed class StripeClient : IDisposable
         var isSent = false;
         try
         {
-            var key = _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
-            if (key?.IsLive != _options.Key.IsLive)
-            {
-                return new StripeReply<T>.NotSent(
-                    key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
-                        : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start", IsForAll: true);
-            }
             var raw = await pipeline.ExecuteAsync(async token =>
             {
+                // When its turn has come, not before: it may have waited for longer than the old key was left.
+                var key = await KeyAsync(token);
+                if (key?.IsLive != _options.Key.IsLive)
+                {
+                    throw new KeyException(
+                        key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
+                            : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start");
+                }
                 using var request = new HttpRequestMessage(method, path);
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key!.Reveal());
                 request.Headers.Add("Stripe-Version", _options.ApiVersion);
@@ -155,6 +172,10 @@ internal sealed class StripeClient : IDisposable
                 return new Raw((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(token), response.Headers.RetryAfter?.Delta);
             }, ct);
             return Read(raw, type, isIt);
+        }
+        catch (KeyException e)
+        {
+            return new StripeReply<T>.NotSent(e.Message, IsForAll: true);
         }
         catch (BrokenCircuitException)
         {
@@ -189,6 +210,8 @@ internal sealed class StripeClient : IDisposable
             return new StripeReply<T>.NoAnswer();
         }
     }
+
+    private sealed class KeyException(string message) : Exception(message);
 
     private sealed record Raw(int Status, byte[] Body, TimeSpan? RetryAfter);
 }
