@@ -84,6 +84,7 @@ public static class CommandLine
         root.Add(InvoicesCommand.Create(context));
         root.Add(DemoCommand.Create(context));
         root.Add(MailCommand.Create(context));
+        root.Add(WebhooksCommand.Create(context));
         root.Add(BenchCommand.Create(context));
         root.SetAction((parsed, ct) => RunCommand.RunAsync(context, parsed, ct));
         return root;

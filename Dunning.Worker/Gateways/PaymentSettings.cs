@@ -24,6 +24,9 @@ public sealed partial record PaymentSettings
     /// <summary>It moves real money.</summary>
     public bool IsLive => Stripe is { Key.IsLive: true };
 
+    /// <summary>It tells by itself, and the service listens.</summary>
+    public bool TakesWebhooks => Stripe is { WebhookSecrets: not null };
+
     /// <summary>What a token looks like, told with the fault of one that is none.</summary>
     public string TokenHelp => Stripe is null ? "a token of the sandbox, such as sandbox_ok" : "a payment method of Stripe, such as pm_1Mr2JgLkdIwHu7ixp0nOTnTo";
 

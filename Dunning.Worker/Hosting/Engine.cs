@@ -2,6 +2,7 @@ using Dunning.Documents;
 using Dunning.Gateways;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
+using Dunning.Gateways.Webhooks;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
@@ -72,6 +73,9 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Where charges go.</summary>
     public IPaymentGateway Gateway { get; }
 
+    /// <summary>What the gateway tells by itself; null: it tells nothing, or may not.</summary>
+    public IWebhookGateway? Webhooks => _stripe?.Webhooks;
+
     /// <summary>Where mails go.</summary>
     public IMailer Mailer { get; }
 
@@ -141,6 +145,11 @@ public sealed class Engine : IAsyncDisposable
     public Task<Decision> ReachableAsync(string account, int contact, CancellationToken ct) =>
         DecideAsync(account, (file, now, book) => Pass.Reachable(file, contact, now, book), ct);
 
+    /// <summary>Decides on what the gateway tells by itself: about the charge of that key, if any.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such account.</exception>
+    public Task<Decision> HearAsync(string account, string? chargeKey, GatewayNews news, CancellationToken ct) =>
+        DecideAsync(account, (file, now, book) => Pass.Told(file, news, now, book), ct, chargeKey);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -179,10 +188,11 @@ public sealed class Engine : IAsyncDisposable
         }
     }
 
-    private async Task<Decision> DecideAsync(string account, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct)
+    private async Task<Decision> DecideAsync(
+        string account, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct, string? chargeKey = null)
     {
         var (book, now) = (await RulebookAsync(ct), Now());
-        var result = await Book.AnswerAsync([new AnswerFor(account, null, file => decide(file, now, book))], ct);
+        var result = await Book.AnswerAsync([new AnswerFor(account, chargeKey, file => decide(file, now, book))], ct);
         return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Dapper;
+using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
 using NodaTime.Text;
 using Npgsql;
@@ -11,7 +12,7 @@ namespace Dunning.Hosting;
 /// What operators and load balancers ask: <c>/health/live</c> (the process answers), <c>/health/ready</c> and <c>/health</c> (it can work, and how its
 /// passes went). No personal data, no address of the database.
 /// </summary>
-internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, string? jobPages)
+internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, string? jobPages, WebhookStore? webhooks)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
 
@@ -33,7 +34,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
 
     private async Task WriteAsync(HttpContext http)
     {
-        var schema = await SchemaAsync(http.RequestAborted);
+        var (schema, told) = await AskAsync(http.RequestAborted);
         var status = schema is null ? "database unreachable" : worker.Mismatch is not null ? "restart needed" : "ok";
         http.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         http.Response.Headers.CacheControl = "no-store";
@@ -45,6 +46,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
                 BuildInfo.JobHost,
                 BuildInfo.MailTransport,
                 Gateway = gateway,
+                Webhooks = told,
                 Database = new { IsReachable = schema is not null, SchemaVersion = schema },
                 Passes = worker.Statuses.Select(p => new
                 {
@@ -83,19 +85,20 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
     }
 
     // Whatever keeps the database from answering, the answer here is that it does not; the passes' log tells why.
-    private async Task<int?> SchemaAsync(CancellationToken ct)
+    private async Task<(int? Schema, WebhookCounts? Webhooks)> AskAsync(CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(s_patience);
         try
         {
             await using var connection = await source.OpenConnectionAsync(patience.Token);
-            return await connection.ExecuteScalarAsync<int>(
+            var schema = await connection.ExecuteScalarAsync<int>(
                 new CommandDefinition("select max(version) from dunning.migration", cancellationToken: patience.Token));
+            return (schema, webhooks is null ? null : await webhooks.CountAsync(patience.Token));
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or TimeoutException or InvalidOperationException)
         {
-            return null;
+            return (null, null);
         }
     }
 }

@@ -92,10 +92,25 @@ internal sealed class StripeClient : IDisposable
     public Task<StripeReply<StripeRefund>> RefundAsync(string intent, string key, CancellationToken ct) =>
         SendAsync(_writes, HttpMethod.Post, "v1/refunds", [new("payment_intent", intent)], key, StripeJson.Default.StripeRefund, r => r.Object == "refund", ct);
 
+    /// <summary>A PaymentIntent as it is.</summary>
+    public Task<StripeReply<StripeIntent>> GetIntentAsync(string intent, CancellationToken ct) =>
+        GetAsync("payment_intents", intent, StripeJson.Default.StripeIntent, i => i.Object == "payment_intent", ct);
+
+    /// <summary>A charge as it is.</summary>
+    public Task<StripeReply<StripeCharge>> GetChargeAsync(string charge, CancellationToken ct) =>
+        GetAsync("charges", charge, StripeJson.Default.StripeCharge, c => c.Object == "charge", ct);
+
+    /// <summary>A dispute as it is.</summary>
+    public Task<StripeReply<StripeDispute>> GetDisputeAsync(string dispute, CancellationToken ct) =>
+        GetAsync("disputes", dispute, StripeJson.Default.StripeDispute, d => d.Object == "dispute", ct);
+
+    /// <summary>A mandate as it is.</summary>
+    public Task<StripeReply<StripeMandate>> GetMandateAsync(string mandate, CancellationToken ct) =>
+        GetAsync("mandates", mandate, StripeJson.Default.StripeMandate, m => m.Object == "mandate", ct);
+
     /// <summary>A payment method as it is.</summary>
     public Task<StripeReply<StripeMethod>> GetMethodAsync(string method, CancellationToken ct) =>
-        SendAsync(_reads, HttpMethod.Get, $"v1/payment_methods/{Uri.EscapeDataString(method)}",
-            null, null, StripeJson.Default.StripeMethod, m => m.Object == "payment_method", ct);
+        GetAsync("payment_methods", method, StripeJson.Default.StripeMethod, m => m.Object == "payment_method", ct);
 
     /// <summary>Detaches a payment method from its customer.</summary>
     public Task<StripeReply<StripeMethod>> DetachAsync(string method, CancellationToken ct) =>
@@ -125,6 +140,9 @@ internal sealed class StripeClient : IDisposable
 
     private static bool IsNoAnswer(Outcome<Raw> outcome) =>
         outcome.Exception is HttpRequestException or IOException or TimeoutRejectedException || outcome.Result is { Status: >= 500 };
+
+    private Task<StripeReply<T>> GetAsync<T>(string kind, string id, JsonTypeInfo<T> type, Func<T, bool> isIt, CancellationToken ct) =>
+        SendAsync(_reads, HttpMethod.Get, $"v1/{kind}/{Uri.EscapeDataString(id)}", null, null, type, isIt, ct);
 
     private async Task<StripeReply<T>> SendAsync<T>(
         ResiliencePipeline<Raw> pipeline, HttpMethod method, string path, IEnumerable<KeyValuePair<string, string>>? fields, string? idempotencyKey,

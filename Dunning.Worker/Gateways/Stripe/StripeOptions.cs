@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Dunning.Gateways.Webhooks;
 using Dunning.Hosting;
 using NodaTime;
 
@@ -17,7 +18,7 @@ public sealed partial record StripeOptions
     private static readonly ImmutableArray<string> s_keys =
     [
         Section + "SecretKey", Section + "SecretKeyFile", Section + "BaseUrl", Section + "ApiVersion", Section + "StatementDescriptorSuffix",
-        Section + "TimeoutSeconds", Section + "Concurrency", Section + "PerSecond",
+        Section + "TimeoutSeconds", Section + "Concurrency", Section + "PerSecond", Section + "WebhookSecret", Section + "WebhookSecretFile",
     ];
 
     /// <summary><c>Payments:Stripe:SecretKey</c>, or what <see cref="KeyFile"/> held at the start.</summary>
@@ -46,6 +47,12 @@ public sealed partial record StripeOptions
 
     /// <summary><c>Payments:Stripe:PerSecond</c>: requests begun a second, from this process. Default 80 with a live key, 20 with a test key.</summary>
     public int PerSecond { get; init; } = 80;
+
+    /// <summary>
+    /// <c>Payments:Stripe:WebhookSecret</c> (several, parted by commas, while one is rotated), or <c>WebhookSecretFile</c>, a file that holds them and is read
+    /// at each delivery. Null: no webhook is taken.
+    /// </summary>
+    public WebhookSecrets? WebhookSecrets { get; init; }
 
     /// <summary>What the database is bound to: a book of test cards never meets a live key.</summary>
     public string Binding => Key.IsLive ? "stripe live" : "stripe test";
@@ -88,6 +95,12 @@ public sealed partial record StripeOptions
         {
             faults.Add($"{Section}StatementDescriptorSuffix is '{suffix}', but must be 1 to 10 letters, digits, spaces, dots and hyphens, one of them a letter, such as RENEWAL");
         }
+        var (webhookSecrets, webhookFault) = WebhookSecrets.Read(
+            Section, given.GetValueOrDefault(Section + "WebhookSecret"), given.GetValueOrDefault(Section + "WebhookSecretFile"), WebhookSecretShape(), "whsec_…");
+        if (webhookFault is not null)
+        {
+            faults.Add(webhookFault);
+        }
         // A request that outlived its call's timeout would be cut off there all the same.
         var callSeconds = (int)callTimeout.TotalSeconds;
         var seconds = Number("TimeoutSeconds", Math.Min(30, callSeconds), 1, callSeconds);
@@ -102,6 +115,7 @@ public sealed partial record StripeOptions
             Timeout = TimeSpan.FromSeconds(seconds),
             Concurrency = concurrency,
             PerSecond = perSecond,
+            WebhookSecrets = webhookSecrets,
         }, []);
 
         StripeKey? Secret(string? keyFile)
@@ -150,6 +164,9 @@ public sealed partial record StripeOptions
 
     [GeneratedRegex(@"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$", RegexOptions.CultureInvariant)]
     private static partial Regex VersionShape();
+
+    [GeneratedRegex("^whsec_[A-Za-z0-9+/=_-]{8,250}$", RegexOptions.CultureInvariant)]
+    private static partial Regex WebhookSecretShape();
 
     // Ten characters fit beside the longest prefix (10) in the 22 that networks show.
     [GeneratedRegex("^(?=.*[A-Za-z])[A-Za-z0-9 .-]{1,10}$", RegexOptions.CultureInvariant)]
