@@ -97,6 +97,7 @@ public sealed partial class StripeFaultTests
         var (source, rules) = await SettleAsync(1, "pm_card_visa_chargeDeclinedInsufficientFunds");
         var events = await RunOnceAsync(source, rules);
         var failure = Assert.Single(_stripe.TakeTold());
+        _now += Duration.FromHours(1);
         await ActAsync(source, rules, new Model.AccountAction(_now, AccountOf(0), Model.ActionNames.UpdatePaymentMethod) { Token = "pm_card_visa", Expires = new YearMonth(2030, 1) });
         await PassAsync(source, rules, events);
         Assert.Single(events, e => e.Type == EventTypes.InvoicePaid);
