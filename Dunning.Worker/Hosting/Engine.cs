@@ -1,5 +1,6 @@
 using Dunning.Documents;
 using Dunning.Gateways;
+using Dunning.Gateways.GoCardless;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
 using Dunning.Gateways.Webhooks;
@@ -20,7 +21,6 @@ namespace Dunning.Hosting;
 public sealed class Engine : IAsyncDisposable
 {
     private readonly PostgresLedger? _ledger;
-    private readonly StripeGateway? _stripe;
     private readonly PostgresCatalog _catalog;
     private readonly WorkerSettings _settings;
     private readonly TimeProvider _time;
@@ -34,14 +34,20 @@ public sealed class Engine : IAsyncDisposable
         (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
         _catalog = new PostgresCatalog(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
-        if (settings.Payments.Stripe is { } stripe)
+        switch (settings.Payments.Chosen)
         {
-            Gateway = _stripe = new StripeGateway(stripe, time);
-        }
-        else
-        {
-            _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
-            Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
+            case StripeOptions options:
+                var stripe = new StripeGateway(options, time);
+                (Gateway, Webhooks) = (stripe, stripe.Webhooks);
+                break;
+            case GoCardlessOptions options:
+                var goCardless = new GoCardlessGateway(options, time);
+                (Gateway, Webhooks) = (goCardless, goCardless.Webhooks);
+                break;
+            default:
+                _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
+                Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
+                break;
         }
         Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
         if (sendsMail)
@@ -74,7 +80,7 @@ public sealed class Engine : IAsyncDisposable
     public IPaymentGateway Gateway { get; }
 
     /// <summary>What the gateway tells by itself; null: it tells nothing, or may not.</summary>
-    public IWebhookGateway? Webhooks => _stripe?.Webhooks;
+    public IWebhookGateway? Webhooks { get; }
 
     /// <summary>Where mails go.</summary>
     public IMailer Mailer { get; }
@@ -95,7 +101,7 @@ public sealed class Engine : IAsyncDisposable
         await using (var connection = await database.Source.OpenConnectionAsync(ct))
         {
             await GatewayBinding.BindAsync(connection, settings.Payments.Gateway, ct);
-            if (settings.Payments.Stripe is null)
+            if (settings.Payments.Chosen is SandboxOptions)
             {
                 await SandboxSchema.CreateAsync(connection, ct);
             }
@@ -158,7 +164,7 @@ public sealed class Engine : IAsyncDisposable
             await _transport.DisposeAsync();
             await _pace!.DisposeAsync();
         }
-        _stripe?.Dispose();
+        (Gateway as IDisposable)?.Dispose();
         if (_ledger is not null)
         {
             await _ledger.DisposeAsync();

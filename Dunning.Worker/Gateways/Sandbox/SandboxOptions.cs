@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Dunning.Gateways.Sandbox;
 
 /// <summary>Settings of the sandbox gateway.</summary>
-public sealed record SandboxOptions
+public sealed record SandboxOptions : IGatewayOptions
 {
     private const string Section = "Payments:Sandbox:";
     private const string LatencyKey = Section + "LatencyMs";
@@ -12,6 +12,27 @@ public sealed record SandboxOptions
 
     /// <summary><c>Payments:Sandbox:LatencyMs</c>: how long the sandbox takes to answer, once it has decided. Default 0, at most 60,000.</summary>
     public TimeSpan Latency { get; init; } = TimeSpan.Zero;
+
+    /// <inheritdoc/>
+    public string Binding => "sandbox";
+
+    /// <inheritdoc/>
+    public bool IsLive => false;
+
+    /// <inheritdoc/>
+    public bool TakesWebhooks => false;
+
+    /// <inheritdoc/>
+    public string TokenHelp => "a token of the sandbox, such as sandbox_ok";
+
+    /// <inheritdoc/>
+    public string? CustomerHelp => null;
+
+    /// <inheritdoc/>
+    public bool IsToken(string text) => SandboxToken.IsToken(text);
+
+    /// <inheritdoc/>
+    public bool IsCustomer(string text) => true;
 
     /// <summary>
     /// Reads the keys of <c>Payments:Sandbox</c> out of a flat configuration, without case. Returns the options or every fault: key, given
