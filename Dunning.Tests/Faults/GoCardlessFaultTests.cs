@@ -92,6 +92,15 @@ public sealed partial class GoCardlessFaultTests : IAsyncLifetime
         _server.Tell(MandateOf(1), "confirmed", "payment_confirmed");
         await TellAsync(_server.TakeTold());
         Assert.Equal([AccountOf(1)], Accounts(EventTypes.DunningRecovered));
+
+        // Taken back after it had paid: unpaid again, with a case of its own.
+        _now += Duration.FromDays(20);
+        _server.Tell(MandateOf(0), "charged_back", "authorisation_disputed");
+        told = _server.TakeTold();
+        await TellAsync(told);
+        await TellAsync(told);
+        Assert.Equal([AccountOf(0)], Accounts(EventTypes.PaymentReversed));
+        Assert.Equal([AccountOf(0), AccountOf(1)], Accounts(EventTypes.DunningOpened));
         Assert.Equal("", await FaultsAsync());
     }
 
@@ -122,9 +131,9 @@ public sealed partial class GoCardlessFaultTests : IAsyncLifetime
         var store = new WebhookStore(_source);
         var read = await _gateway.Webhooks!.ReadAsync(GoCardlessServer.Sign(body), Encoding.UTF8.GetBytes(body), _now, default);
         await store.TakeAsync("gocardless", Assert.IsType<WebhookReading.Taken>(read).Events, _now, default);
-        await new WebhookWork(_gateway.Webhooks, store, async (account, key, news, ct) =>
+        await new WebhookWork(_gateway.Webhooks, store, async (account, news, ct) =>
         {
-            var result = await Book().AnswerAsync([new AnswerFor(account, key, file => Pass.Told(file, news, _now, _rules))], ct);
+            var result = await Book().AnswerAsync([new AnswerFor(account, news.FindKey(), file => Pass.Told(file, news, _now, _rules))], ct);
             Assert.Empty(result.Faults);
             Keep(result.Decisions[0]);
         }, () => _now, NullLogger<WebhookWork>.Instance).RunAsync(default);
@@ -135,7 +144,7 @@ public sealed partial class GoCardlessFaultTests : IAsyncLifetime
     {
         await using var connection = await _source.OpenConnectionAsync();
         var ours = (await connection.QueryAsync<(string Key, string State)>("select key, state from dunning.charge")).Select(c => $"{c.Key} {c.State}");
-        var theirs = _server.Debits.Select(d => $"{d.Key} {(d.Status == "confirmed" ? "succeeded" : d.Status)}");
+        var theirs = _server.Debits.Select(d => $"{d.Key} {d.Status switch { "confirmed" => "succeeded", "charged_back" => "reversed", var same => same }}");
         return string.Join('\n', ours.Except(theirs).Concat(theirs.Except(ours)));
     }
 }

@@ -113,6 +113,60 @@ public sealed partial class StripeFaultTests
     }
 
     [Fact]
+    public async Task What_happens_after_a_payment_is_heard_once_however_often_it_is_told()
+    {
+        var (source, rules) = await SettleAsync(6, "pm_sepa", "pm_card_visa", "pm_card_visa", "pm_declining", "pm_replaced", "pm_withdrawn");
+        var isReplaced = false;
+        _stripe.Issuer = method => method == "pm_declining" || (method == "pm_replaced" && !isReplaced) ? new TestDecline("card_declined", "insufficient_funds") : null;
+        var events = await RunOnceAsync(source, rules);
+        _stripe.Settle(CustomerOf(0), null);
+        await HearAsync();
+        Assert.Equal([AccountOf(0), AccountOf(1), AccountOf(2), AccountOf(5)], Accounts(events, EventTypes.InvoicePaid));
+
+        _now += Duration.FromDays(1);
+        _stripe.Dispute(CustomerOf(0), "insufficient_funds", "lost"); // its bank returns it
+        _stripe.Dispute(CustomerOf(1), "fraudulent", "needs_response");
+        _stripe.Dispute(CustomerOf(1), "fraudulent", "won");
+        Assert.True(await _gateway.RefundAsync(RequestOf(2), "by_hand", default));
+        _stripe.PayElsewhere(CustomerOf(3), 1799, ("dunning_subscription", AccountOf(3) + "-1"), ("dunning_period", "2026-03-01"));
+        isReplaced = true;
+        _stripe.ReplaceCard("pm_replaced", 7, 2031, "1881");
+        _stripe.Mandate("pm_withdrawn", "inactive");
+        await HearAsync();
+        await PassAsync(source, rules, events);
+
+        foreach (var (type, account) in new[]
+            {
+                (EventTypes.PaymentReversed, 0), (EventTypes.PaymentDisputed, 1), (EventTypes.PaymentDisputeClosed, 1), (EventTypes.PaymentRefunded, 2),
+                (EventTypes.PaymentReceived, 3), (EventTypes.PaymentMethodReplaced, 4), (EventTypes.PaymentMethodGone, 5),
+            })
+        {
+            Assert.Equal((type, AccountOf(account)), (type, Assert.Single(Accounts(events, type))));
+        }
+        // The returned debit is a case of its own; the replaced card has paid.
+        Assert.Equal([AccountOf(0), AccountOf(3), AccountOf(4)], Accounts(events, EventTypes.DunningOpened));
+        Assert.Equal([AccountOf(3), AccountOf(4)], Accounts(events, EventTypes.DunningRecovered));
+        Assert.StartsWith("done ", await StatesAsync(source), StringComparison.Ordinal);
+
+        // All of it twice, and the second time in reverse order under other ids.
+        async Task HearAsync()
+        {
+            var told = _stripe.TakeTold();
+            await TellAsync(source, told);
+            await WorkOffAsync(source, rules, events);
+            await TellAsync(source, told.Reverse().Select(t => new ToldEvent(t.Id + "_again", t.Type, t.Body.Replace(t.Id, t.Id + "_again", StringComparison.Ordinal))));
+            await WorkOffAsync(source, rules, events);
+        }
+
+        ChargeRequest RequestOf(int number)
+        {
+            var intent = _stripe.Intents.Single(i => i.Customer == CustomerOf(number));
+            return new ChargeRequest(AccountOf(number), intent.Customer, intent.Metadata["dunning_key"], "", new LocalDate(2026, 3, 1),
+                new Model.Money(1799, Model.Currency.Of("EUR")), default, intent.Method, false, Rig.Now);
+        }
+    }
+
+    [Fact]
     public async Task What_Stripe_does_not_answer_is_asked_again_later_and_never_lost()
     {
         var (source, rules) = await SettleAsync(1, "pm_sepa");
@@ -202,9 +256,9 @@ public sealed partial class StripeFaultTests
     private Task<int> WorkOffAsync(NpgsqlDataSource source, Rulebook rules, List<BookEvent> events)
     {
         var book = new PostgresBook(source, Options.Fingerprint, Rig.Seller);
-        return new WebhookWork(_gateway.Webhooks!, new WebhookStore(source), async (account, key, news, ct) =>
+        return new WebhookWork(_gateway.Webhooks!, new WebhookStore(source), async (account, news, ct) =>
         {
-            var result = await book.AnswerAsync([new AnswerFor(account, key, file => Pass.Told(file, news, _now, rules))], ct);
+            var result = await book.AnswerAsync([new AnswerFor(account, news.FindKey(), file => Pass.Told(file, news, _now, rules))], ct);
             Assert.Empty(result.Faults);
             lock (events)
             {

@@ -1,3 +1,5 @@
+using Dunning.Options;
+
 namespace Dunning.Gateways;
 
 /// <summary>What a gateway's settings tell those who need not know which gateway it is.</summary>
@@ -11,6 +13,9 @@ public interface IGatewayOptions
 
     /// <summary>It tells by itself, and the service listens.</summary>
     bool TakesWebhooks { get; }
+
+    /// <summary>What rules must know of the gateway.</summary>
+    GatewayTraits Traits { get; }
 
     /// <summary>What a token looks like, told with the fault of one that is none.</summary>
     string TokenHelp { get; }

@@ -33,6 +33,9 @@ public sealed record PaymentSettings
     /// <summary>It tells by itself, and the service listens.</summary>
     public bool TakesWebhooks => Chosen.TakesWebhooks;
 
+    /// <summary>What rules must know of the gateway.</summary>
+    public GatewayTraits Traits => Chosen.Traits;
+
     /// <summary>What a token looks like, told with the fault of one that is none.</summary>
     public string TokenHelp => Chosen.TokenHelp;
 

@@ -70,7 +70,7 @@ internal sealed class Service : IAsyncDisposable
         if (webhooks is not null)
         {
             builder.Services.AddSingleton(provider => new WebhookJob(
-                () => new WebhookWork(engine!.Webhooks!, webhooks, engine.HearAsync, () => Instant.FromDateTimeOffset(time.GetUtcNow()),
+                () => new WebhookWork(engine!.Webhooks!, webhooks, engine.ToldAsync, () => Instant.FromDateTimeOffset(time.GetUtcNow()),
                     provider.GetRequiredService<ILogger<WebhookWork>>()),
                 webhooks, time, provider.GetRequiredService<ILogger<WebhookJob>>()));
             builder.Services.AddHostedService(provider => provider.GetRequiredService<WebhookJob>());

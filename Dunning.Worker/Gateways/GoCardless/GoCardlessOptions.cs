@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Dunning.Gateways.Webhooks;
+using Dunning.Options;
 using NodaTime;
 
 namespace Dunning.Gateways.GoCardless;
@@ -50,6 +51,9 @@ public sealed partial record GoCardlessOptions : IGatewayOptions
 
     /// <inheritdoc/>
     public bool TakesWebhooks => WebhookSecrets is not null;
+
+    /// <inheritdoc/>
+    public GatewayTraits Traits => GatewayTraits.Any;
 
     /// <inheritdoc/>
     public string TokenHelp => "a mandate of GoCardless, such as MD000BXQJ3E1T8";

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Dunning.Options;
 
 namespace Dunning.Gateways.Sandbox;
 
@@ -21,6 +22,9 @@ public sealed record SandboxOptions : IGatewayOptions
 
     /// <inheritdoc/>
     public bool TakesWebhooks => false;
+
+    /// <inheritdoc/>
+    public GatewayTraits Traits => GatewayTraits.Any;
 
     /// <inheritdoc/>
     public string TokenHelp => "a token of the sandbox, such as sandbox_ok";

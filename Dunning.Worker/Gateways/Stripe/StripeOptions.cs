@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Dunning.Gateways.Webhooks;
+using Dunning.Options;
 using NodaTime;
 
 namespace Dunning.Gateways.Stripe;
@@ -61,6 +62,9 @@ public sealed partial record StripeOptions : IGatewayOptions
 
     /// <inheritdoc/>
     public bool TakesWebhooks => WebhookSecrets is not null;
+
+    /// <inheritdoc/>
+    public GatewayTraits Traits => StripeGateway.Traits;
 
     /// <inheritdoc/>
     public string TokenHelp => "a payment method of Stripe, such as pm_1Mr2JgLkdIwHu7ixp0nOTnTo";

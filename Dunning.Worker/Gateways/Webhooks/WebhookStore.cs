@@ -22,6 +22,8 @@ internal sealed record WebhookCounts(long Pending, long Failed);
 /// <summary>The table <c>dunning.webhook</c>: what gateways have told, and what became of it.</summary>
 internal sealed class WebhookStore(NpgsqlDataSource source)
 {
+    private const string ByToken = "select distinct account_id from dunning.payment_method where token = @id and not retired";
+
     // As long as one batch may take; after a crash its events come again then.
     private static readonly Duration s_lease = Duration.FromMinutes(5);
 
@@ -84,23 +86,18 @@ internal sealed class WebhookStore(NpgsqlDataSource source)
             "select exists (select from dunning.charge where key = @chargeKey and state in ('succeeded', 'reversed'))", new { chargeKey }, cancellationToken: ct));
     }
 
-    /// <summary>Whose news it is, and the key of the charge that it is about, if any. Nobody's: it is of another book or of a method that was replaced.</summary>
-    public async Task<(IReadOnlyList<string> Accounts, string? ChargeKey)> ConcernedAsync(GatewayNews news, CancellationToken ct)
+    /// <summary>Whose news it is. Nobody's: it is of another book, or of a method that was replaced.</summary>
+    public async Task<IReadOnlyList<string>> ConcernedAsync(GatewayNews news, CancellationToken ct)
     {
-        var (sql, id, key) = news switch
+        var (sql, id) = news switch
         {
-            GatewayNews.Settled n => (ByKey, n.Key, n.Key),
-            GatewayNews.Reversed n => (ByKey, n.Key, n.Key),
-            GatewayNews.Disputed n => (ByKey, n.Key, n.Key),
-            GatewayNews.DisputeClosed n => (ByKey, n.Key, n.Key),
-            GatewayNews.Refunded n => (ByKey, n.Key, n.Key),
-            GatewayNews.PaidElsewhere n => ("select account_id from dunning.subscription where id = @id", n.SubscriptionId, null),
-            GatewayNews.CardReplaced n => (ByToken, n.Token, null),
-            GatewayNews.MethodGone n => (ByToken, n.Token, (string?)null),
-            _ => throw new InvalidOperationException($"{news.GetType().Name} is no news that is known"),
+            GatewayNews.PaidElsewhere paid => ("select account_id from dunning.subscription where id = @id", paid.SubscriptionId),
+            GatewayNews.CardReplaced replaced => (ByToken, replaced.Token),
+            GatewayNews.MethodGone gone => (ByToken, gone.Token),
+            _ => ("select account_id from dunning.charge where key = @id", news.FindKey() ?? throw new InvalidOperationException($"{news.GetType().Name} is about nobody")),
         };
         await using var connection = await source.OpenConnectionAsync(ct);
-        return ((await connection.QueryAsync<string>(new CommandDefinition(sql, new { id }, cancellationToken: ct))).AsList(), key);
+        return (await connection.QueryAsync<string>(new CommandDefinition(sql, new { id }, cancellationToken: ct))).AsList();
     }
 
     /// <summary>Forgets what was settled long ago.</summary>
@@ -147,10 +144,6 @@ internal sealed class WebhookStore(NpgsqlDataSource source)
             """,
             new { eventId, now = now.Utc() }, cancellationToken: ct));
     }
-
-    private const string ByKey = "select account_id from dunning.charge where key = @id";
-
-    private const string ByToken = "select distinct account_id from dunning.payment_method where token = @id and not retired";
 
     private async Task SetAsync(string gateway, WebhookTurn turn, string state, Instant? next, Instant? settled, string? fault, CancellationToken ct)
     {

@@ -5,8 +5,8 @@ using Npgsql;
 
 namespace Dunning.Gateways.Webhooks;
 
-/// <summary>Hands news of a gateway in: for an account, about a charge (if any).</summary>
-internal delegate Task Hear(string account, string? chargeKey, GatewayNews news, CancellationToken ct);
+/// <summary>Hands news of a gateway in for an account.</summary>
+internal delegate Task Hear(string account, GatewayNews news, CancellationToken ct);
 
 /// <summary>
 /// Works off what gateways have told. What waits stands in the database, so a late, doubled or lost run harms nothing, and servers share the work.
@@ -48,10 +48,9 @@ internal sealed class WebhookWork(IWebhookGateway gateway, WebhookStore store, H
                     var wasOurs = false;
                     foreach (var one in news)
                     {
-                        var (accounts, key) = await store.ConcernedAsync(one, ct);
-                        foreach (var account in accounts)
+                        foreach (var account in await store.ConcernedAsync(one, ct))
                         {
-                            await hear(account, key, one, ct);
+                            await hear(account, one, ct);
                             wasOurs = true;
                         }
                     }
