@@ -88,6 +88,7 @@ public static class CommandLine
         root.Add(MailCommand.Create(context));
         root.Add(GatewayCommand.Create(context));
         root.Add(EnvironmentCommand.Create(context));
+        root.Add(WebhooksCommand.Create(context));
         root.Add(BenchCommand.Create(context));
         root.SetAction((parsed, ct) => RunCommand.RunAsync(context, parsed, ct));
         return root;

@@ -65,4 +65,14 @@ internal static class StripeAmount
         }
         return units < s_least.GetValueOrDefault(code) ? (0, $"the amount is below the least that Stripe takes in {code}") : (units, null);
     }
+
+    /// <summary>An amount in Stripe's units and its lower-case code; null: a currency that is not known.</summary>
+    public static Money? From(long units, string currency)
+    {
+        if (Currency.Find(currency.ToUpperInvariant()) is not { } known)
+        {
+            return null;
+        }
+        return new Money(s_hundredfold.Contains(known.Code) ? units / 100 : s_whole.Contains(known.Code) ? checked(units * 100) : units, known);
+    }
 }

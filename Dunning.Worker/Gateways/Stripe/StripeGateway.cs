@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Dunning.Gateways.Webhooks;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Ports;
@@ -18,8 +19,10 @@ namespace Dunning.Gateways.Stripe;
 /// </remarks>
 public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
 {
-    private const string KeyField = "dunning_key";
     private const string InstallationField = "dunning_installation";
+    internal const string KeyField = "dunning_key";
+    internal const string SubscriptionField = "dunning_subscription";
+    internal const string PeriodField = "dunning_period";
     private const string AuthenticationRequired = "authentication_required";
 
     // Far more than clocks differ by; and an attempt decided again from an older state of the database may have been sent earlier than it knows.
@@ -48,7 +51,11 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         _installation = installation;
         _client = new StripeClient(options, time);
         _statementDescriptorSuffix = options.StatementDescriptorSuffix;
+        Webhooks = options.WebhookSecrets is { } secrets ? new StripeWebhooks(_client, secrets, options.Key.IsLive) : null;
     }
+
+    /// <summary>What Stripe tells by itself; null: no secret is configured for it.</summary>
+    public IWebhookGateway? Webhooks { get; }
 
     /// <inheritdoc/>
     public async Task<GatewayOutcome> ChargeAsync(ChargeRequest request, CancellationToken ct)
@@ -224,8 +231,8 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         yield return new("automatic_payment_methods[allow_redirects]", "never");
         yield return new($"metadata[{KeyField}]", request.Key);
         yield return new("metadata[dunning_account]", request.Account);
-        yield return new("metadata[dunning_subscription]", request.SubscriptionId);
-        yield return new("metadata[dunning_period]", LocalDatePattern.Iso.Format(request.PeriodStart));
+        yield return new($"metadata[{SubscriptionField}]", request.SubscriptionId);
+        yield return new($"metadata[{PeriodField}]", LocalDatePattern.Iso.Format(request.PeriodStart));
         if (_installation is not null)
         {
             yield return new($"metadata[{InstallationField}]", _installation);
@@ -248,7 +255,7 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         intent.Metadata is { } metadata && metadata.TryGetValue(KeyField, out var key) && key == request.Key;
 
     /// <summary>What an intent has come to; null: nothing yet, nor does it move by itself.</summary>
-    private static GatewayOutcome? OutcomeOf(StripeIntent intent) => intent switch
+    internal static GatewayOutcome? OutcomeOf(StripeIntent intent) => intent switch
     {
         { Status: "succeeded" } => new GatewayOutcome.Succeeded(),
         { Status: "processing" } => new GatewayOutcome.Pending(),
@@ -274,10 +281,12 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         {
             return Unknown;
         }
-        return new GatewayOutcome.Refused(
-            string.Join(' ', new[] { FormattableString.Invariant($"Stripe answers {status}"), Word(error.Code ?? error.Type), Word(error.Param) }.OfType<string>()),
-            ScopeOf(status, error));
+        return new GatewayOutcome.Refused(Words(status, error), ScopeOf(status, error));
     }
+
+    /// <summary>An error for operators: codes alone.</summary>
+    internal static string Words(int status, StripeError error) =>
+        string.Join(' ', new[] { FormattableString.Invariant($"Stripe answers {status}"), Word(error.Code ?? error.Type), Word(error.Param) }.OfType<string>());
 
     private static RefusalScope ScopeOf(int status, StripeError error) =>
         status is 401 or 403 || (status == 429 && error.Code != "lock_timeout") || IsOtherMode(error) ? RefusalScope.Everyone
@@ -285,7 +294,7 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
             ? RefusalScope.Method : RefusalScope.Request;
 
     // A test key in a live book (or the reverse) finds no customer at all: that must never block every method in it.
-    private static bool IsOtherMode(StripeError error) =>
+    internal static bool IsOtherMode(StripeError error) =>
         error.Code == "livemode_mismatch" || error.Message?.Contains("a similar object exists in", StringComparison.Ordinal) == true;
 
     // Stripe has no code for it.
