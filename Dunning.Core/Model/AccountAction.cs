@@ -8,6 +8,8 @@ public sealed record AccountAction(Instant At, string Account, string Do)
     public string? Subscription { get; init; }
     public string? Token { get; init; }
     public YearMonth? Expires { get; init; }
+    public string? Brand { get; init; }
+    public string? Last4 { get; init; }
     public string? Plan { get; init; }
     public bool? Value { get; init; }
 

@@ -119,6 +119,8 @@ internal static class Acting
             Generation = (old?.Generation ?? -1) + 1,
             Token = token,
             Expires = action.Expires,
+            Brand = action.Brand,
+            Last4 = action.Last4,
             IsDefault = true,
             KnownAt = draft.Now,
         };
@@ -129,6 +131,8 @@ internal static class Acting
         };
         Mailing.Decide(draft, MailTemplates.PaymentMethodUpdated, Mailing.DebtOf(draft.File) with
         {
+            CardBrand = action.Brand,
+            CardLast4 = action.Last4,
             CardExpires = action.Expires,
             Date = Renewing.NextRenewal(draft.File)?.RenewsOn,
         });

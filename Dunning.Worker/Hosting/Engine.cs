@@ -6,6 +6,7 @@ using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Ports;
 using Dunning.Postgres;
 using NodaTime;
@@ -33,14 +34,17 @@ public sealed class Engine : IAsyncDisposable
         (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
         _catalog = new PostgresCatalog(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
+        Links = new PayLinks(database.Source, settings.Links, time);
         if (settings.Payments.Stripe is { } stripe)
         {
             Gateway = _stripe = new StripeGateway(stripe, time);
+            Cards = _stripe;
         }
         else
         {
             _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
             Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
+            Cards = SandboxCards = new SandboxCardUpdates(database.Source, settings.Links.PublicUrl, time);
         }
         Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
         if (sendsMail)
@@ -48,7 +52,7 @@ public sealed class Engine : IAsyncDisposable
             _transport = MailTransports.Create(settings.Mail);
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
-                new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace,
+                new MailComposer(settings.Texts, settings.Mail, installation, PlanName, Links), _transport, time, _pace,
                 PostgresDocuments.Open(database.Source, settings.Documents.Look, time), AtOnce(settings.Mail.Smtp));
         }
         else
@@ -71,6 +75,15 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>Where charges go.</summary>
     public IPaymentGateway Gateway { get; }
+
+    /// <summary>Where customers give and confirm cards.</summary>
+    public ICardUpdates Cards { get; }
+
+    /// <summary>The same, where it is the sandbox.</summary>
+    public SandboxCardUpdates? SandboxCards { get; }
+
+    /// <summary>The links in mails.</summary>
+    public PayLinks Links { get; }
 
     /// <summary>Where mails go.</summary>
     public IMailer Mailer { get; }
@@ -122,6 +135,10 @@ public sealed class Engine : IAsyncDisposable
         if (kind is PassKind.Mail or PassKind.All && _settings.Mail.BounceFolder is { } bounces)
         {
             await TakeBouncesAsync(bounces, onSaved, ct);
+        }
+        if (kind is PassKind.Mail or PassKind.All)
+        {
+            await Links.LoadAsync(ct);
         }
         var book = await RulebookAsync(ct);
         var runner = new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits) { OnSaved = onSaved };

@@ -5,6 +5,7 @@ using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Postgres;
 using NodaTime;
 
@@ -33,6 +34,9 @@ public sealed record WorkerSettings
 
     /// <summary>Which gateway charges, and how.</summary>
     public required PaymentSettings Payments { get; init; }
+
+    /// <summary>The links in mails, and how new payment methods are verified.</summary>
+    public required LinkSettings Links { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -78,6 +82,7 @@ public sealed record WorkerSettings
         var mail = Take(MailOptions.Read(flat, chargesForReal: payments is { IsLive: true }));
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var documents = Take(DocumentSettings.Read(flat));
+        var links = Take(LinkSettings.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var limits = new PassLimits
         {
@@ -108,6 +113,7 @@ public sealed record WorkerSettings
             Texts = texts!,
             Documents = documents!,
             Payments = payments!,
+            Links = links!,
             Jobs = jobs!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),

@@ -46,4 +46,9 @@ internal static class StripeAmount
         }
         return units < s_least.GetValueOrDefault(code) ? (0, $"the amount is below the least that Stripe takes in {code}") : (units, null);
     }
+
+    /// <summary>The currency's main unit in Stripe's units, or the least that it takes if that is more.</summary>
+    public static long LeastFrom(Currency currency) => Math.Max(Of(MainUnit(currency)).Units, s_least.GetValueOrDefault(currency.Code));
+
+    private static Money MainUnit(Currency currency) => new(currency.Digits switch { 0 => 1, 2 => 100, _ => 1000 }, currency);
 }

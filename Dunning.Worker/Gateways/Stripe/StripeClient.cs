@@ -16,7 +16,7 @@ namespace Dunning.Gateways.Stripe;
 /// The few endpoints of Stripe's API that a renewal engine needs. It keeps to the rates, times requests out and stops asking while Stripe is down.
 /// It sends nothing twice but reads: who retries a charge is decided elsewhere.
 /// </summary>
-internal sealed class StripeClient : IDisposable
+internal sealed partial class StripeClient : IDisposable
 {
     /// <summary>Intents on a page: the most that Stripe gives.</summary>
     public const int PageSize = 100;

@@ -14,7 +14,7 @@ namespace Dunning.Gateways.Stripe;
 /// Only an issuer's or a network's answer is a decline. A refusal in Stripe's own words made no attempt. Everything else is unknown: a look-up
 /// tells, and closes what was left half done, so that it can never take money afterwards.
 /// </remarks>
-public sealed class StripeGateway : IPaymentGateway, IDisposable
+public sealed partial class StripeGateway : IPaymentGateway, IDisposable
 {
     private const string KeyField = "dunning_key";
     private const string AuthenticationRequired = "authentication_required";
@@ -190,10 +190,11 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
         {
             return Unknown;
         }
-        return new GatewayOutcome.Refused(
-            string.Join(' ', new[] { FormattableString.Invariant($"Stripe answers {status}"), Word(error.Code ?? error.Type), Word(error.Param) }.OfType<string>()),
-            ScopeOf(status, error));
+        return new GatewayOutcome.Refused(ReasonOf(status, error), ScopeOf(status, error));
     }
+
+    private static string ReasonOf(int status, StripeError error) =>
+        string.Join(' ', new[] { FormattableString.Invariant($"Stripe answers {status}"), Word(error.Code ?? error.Type), Word(error.Param) }.OfType<string>());
 
     private static RefusalScope ScopeOf(int status, StripeError error) =>
         status is 401 or 403 || (status == 429 && error.Code != "lock_timeout") || IsOtherMode(error) ? RefusalScope.Everyone
@@ -218,10 +219,13 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
             ? intent.Status == "requires_action" ? new GatewayOutcome.Declined(AuthenticationRequired) : OutcomeOf(canceled) ?? Unknown
             : Unknown;
 
-    /// <summary>The intent of a key, and whether every page was read: only then is none found an answer.</summary>
-    private async Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(ChargeRequest request, CancellationToken ct)
+    private Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(ChargeRequest request, CancellationToken ct) =>
+        FindAsync(request.GatewayCustomer, request.FirstCalledAt, i => IsOf(i, request), ct);
+
+    /// <summary>The intent that is looked for, and whether every page was read: only then is none found an answer.</summary>
+    private async Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(string? gatewayCustomer, Instant since, Func<StripeIntent, bool> isIt, CancellationToken ct)
     {
-        if (request.GatewayCustomer is not { } customer)
+        if (gatewayCustomer is not { } customer)
         {
             // Nothing is ever sent without one.
             return (true, null);
@@ -229,11 +233,11 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
         string? after = null;
         for (var pages = 0; pages < MaxPages; pages++)
         {
-            if (await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
+            if (await _client.ListIntentsAsync(customer, since - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
             {
                 return (false, null);
             }
-            if (page.Data.FirstOrDefault(i => IsOf(i, request)) is { } found)
+            if (page.Data.FirstOrDefault(isIt) is { } found)
             {
                 return (true, found);
             }
