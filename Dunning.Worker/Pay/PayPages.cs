@@ -224,10 +224,15 @@ internal sealed class PayPages(Engine engine, CardDesk desk, WorkerSettings sett
     {
         var settled = session.SettledAt!.Value.Instant();
         var started = time.GetTimestamp();
-        while (visitor.IsUnderWay && time.GetElapsedTime(started) < s_patience)
+        while (true)
         {
-            await Task.Delay(s_look, time, ct);
+            // What was read before the visit was handed in is out of date.
             visitor = await _accounts.FileAsync(visitor.File.Id, ct) is { } file ? visitor with { File = file } : visitor;
+            if (!visitor.IsUnderWay || time.GetElapsedTime(started) > s_patience)
+            {
+                break;
+            }
+            await Task.Delay(s_look, time, ct);
         }
         var (words, facts) = (visitor.Words, await _accounts.FactsAsync(visitor.File, engine.Now(), settled, ct));
         if (visitor.IsUnderWay)
