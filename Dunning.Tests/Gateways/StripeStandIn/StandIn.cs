@@ -36,14 +36,14 @@ public sealed class Intent
 /// A server on loopback that speaks Stripe's documented wire format, as far as a renewal engine uses it: form-encoded requests, error bodies,
 /// idempotency keys that are good for 24 hours, test payment methods; and that breaks in every way a network and a gateway break.
 /// </summary>
-public sealed class StandIn : IAsyncDisposable
+public sealed partial class StandIn : IAsyncDisposable
 {
     public const string SecretKey = "sk_test_51StandInStandInStandIn";
 
     private static readonly string[] CreateParameters =
     [
         "amount", "currency", "customer", "payment_method", "confirm", "off_session", "error_on_requires_action", "statement_descriptor_suffix",
-        "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]",
+        "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]", "capture_method",
     ];
 
     private readonly WebApplication _app;
@@ -160,6 +160,8 @@ public sealed class StandIn : IAsyncDisposable
             "/v1/payment_intents" when request.Method == "POST" => form.FirstOrDefault(f => f.Key == "customer").Value ?? "",
             "/v1/payment_intents" => "list",
             "/v1/refunds" => "refund",
+            "/v1/checkout/sessions" => "checkout",
+            "/v1/setup_intents" => "setup",
             _ => "detach",
         };
         var fault = Faults.TryGetValue(subject, out var faults) && faults.TryDequeue(out var next) ? next : (WireFault?)null;
@@ -254,7 +256,7 @@ public sealed class StandIn : IAsyncDisposable
                 ["v1", "refunds"] => Refund(form),
                 ["v1", "payment_methods", var id] when method == "GET" => Method(id),
                 ["v1", "payment_methods", var id, "detach"] => Detach(id),
-                _ => Error(404, "invalid_request_error", null, null, "Unrecognized request URL"),
+                var parts => ExecuteCards(method, parts, form) ?? Error(404, "invalid_request_error", null, null, "Unrecognized request URL"),
             };
             // Stored are results and failures of what began; nothing for a request that was wrong in itself.
             if (key is not null && reply.Status is 200 or 402 or 500)
@@ -306,7 +308,8 @@ public sealed class StandIn : IAsyncDisposable
             Metadata = new SortedDictionary<string, string>(
                 fields.Where(f => f.Key.StartsWith("metadata[", StringComparison.Ordinal)).ToDictionary(f => f.Key[9..^1], f => f.Value), StringComparer.Ordinal),
             Decline = isHalf ? null : decline,
-            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing" : "succeeded",
+            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing"
+                : fields.GetValueOrDefault("capture_method") == "manual" ? "requires_capture" : "succeeded",
         };
         _intents.Add(intent);
         return isHalf ? Error(500, "api_error", null, null, "An error occurred")
@@ -367,6 +370,7 @@ public sealed class StandIn : IAsyncDisposable
 
     private Reply Method(string id) => Missing.ContainsKey(id)
         ? Error(404, "invalid_request_error", "resource_missing", "payment_method", $"No such PaymentMethod: '{id}'")
+        : _given.TryGetValue(id, out var given) ? new Reply(200, Json(id, given, _detached.Contains(id)))
         : new Reply(200, new JsonObject { ["id"] = id, ["object"] = "payment_method", ["customer"] = _detached.Contains(id) ? null : "cus_of_" + id });
 
     private Reply Detach(string id)
