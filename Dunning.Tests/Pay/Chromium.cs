@@ -50,6 +50,8 @@ internal sealed partial class Chromium : IAsyncDisposable
         await browser._socket.ConnectAsync(new Uri(address), patience.Token);
         var target = await browser.CallAsync("Target.createTarget", new JsonObject { ["url"] = "about:blank" });
         browser._session = (await browser.CallAsync("Target.attachToTarget", new JsonObject { ["targetId"] = (string)target["targetId"]!, ["flatten"] = true }))["sessionId"]!.GetValue<string>();
+        // Keys go where the focus is, and a window that nobody looks at has none.
+        await browser.CallAsync("Emulation.setFocusEmulationEnabled", new JsonObject { ["enabled"] = true });
         return browser;
     }
 

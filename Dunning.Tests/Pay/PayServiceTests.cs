@@ -17,7 +17,7 @@ public sealed class PayServiceTests
         var (status, page) = await pay.GetAsync(link);
         Assert.Equal(HttpStatusCode.OK, status);
         foreach (var told in new[]
-            { "<html lang=\"fr\">", "Mettez à jour votre moyen de paiement", "Nuage & Cie", "€ restent à payer pour Atelier", "La somme n'était pas disponible.", "INV-20", "Visa se terminant par 0341" })
+            { "<html lang=\"fr\">", "Mettez à jour votre moyen de paiement", "Nuage & Cie", "€ à payer pour Atelier", "Dernier essai : La somme n'était pas disponible.", "INV-20", "Visa se terminant par 0341" })
         {
             AssertSays(page, told);
         }
@@ -68,7 +68,7 @@ public sealed class PayServiceTests
     [Fact]
     public async Task A_link_ends_with_its_revocation_its_contact_its_key_and_its_account()
     {
-        await using var pay = await PayRig.NewAsync(["sandbox_decline_do_not_honor", "sandbox_decline_do_not_honor", "sandbox_decline_do_not_honor", "sandbox_decline_do_not_honor"]);
+        await using var pay = await PayRig.NewAsync(["sandbox_decline_do_not_honor", "sandbox_decline_do_not_honor", "sandbox_decline_do_not_honor", "sandbox_decline_do_not_honor", "sandbox_ok"]);
         Task<Uri> LinkAsync(int account) => pay.LinkOfMailAsync($"a{account}");
 
         // A visit that was begun before a revocation is dead with its link.
@@ -87,6 +87,12 @@ public sealed class PayServiceTests
 
         await pay.Rig.ScalarAsync<string?>("update dunning.account set purged_at = now() where id = 'a3'; select null::text");
         Assert.Equal(HttpStatusCode.Gone, (await pay.GetAsync(await LinkAsync(3))).Status);
+
+        // Who owes nothing has a link for the card alone, which ends with the card.
+        var card = new Uri(await pay.RunAsync("links", "make", "a5"));
+        AssertSays((await pay.GetAsync(card)).Body, "Remplacez votre moyen de paiement");
+        await pay.RunAsync("act", "a5", "update_payment_method", "--token", "sandbox_ok");
+        AssertSays((await pay.GetAsync(card)).Body, "Ce lien a déjà servi");
 
         Assert.StartsWith("links are signed with key 2 now; links so far stay good", await pay.RunAsync("links", "rotate"), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await pay.GetAsync(await LinkAsync(4))).Status);

@@ -71,7 +71,7 @@ internal sealed class PayPageWriter
             dl{margin:4px 0 20px;padding:6px 16px;background:var(--box);border-radius:8px;font-size:14px;line-height:20px;display:grid;grid-template-columns:36% 1fr;gap:0 16px}
             dt{padding:6px 0;color:var(--soft)}
             dd{margin:0;padding:6px 0;font-weight:600}
-            button{display:inline-block;max-width:100%;margin:8px 8px 8px 0;padding:12px 24px;border:2px solid var(--press);border-radius:8px;background:var(--press);color:var(--on);font:600 16px/22px inherit;font-family:inherit;cursor:pointer;white-space:normal}
+            button{display:inline-block;max-width:100%;margin:8px 8px 8px 0;padding:12px 24px;border:2px solid var(--press);border-radius:8px;background:var(--press);color:var(--on);font:inherit;font-weight:600;cursor:pointer;white-space:normal}
             button.other{background:transparent;color:var(--ink)}
             button:focus-visible{outline:3px solid var(--ink);outline-offset:3px}
             .small{color:var(--soft);font-size:14px;line-height:20px}

@@ -199,7 +199,7 @@ internal sealed class PayPages(Engine engine, CardDesk desk, WorkerSettings sett
         // Of a confirmation the sentence above says why.
         if (key == "debt" && facts.Code is { } code)
         {
-            paragraphs.Add(words.Language.Reason(code));
+            paragraphs.Add(words["reason", ("reason", words.Language.Reason(code))]);
         }
         if (file.Charges.Any(c => c.IsOpen))
         {
