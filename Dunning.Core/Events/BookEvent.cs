@@ -18,6 +18,8 @@ public sealed record BookEvent(Instant At, string Account, string Type)
 
     public long? Tax { get; init; }
     public long? CreditApplied { get; init; }
+    public long? CarriedIn { get; init; }
+    public long? CarriedOut { get; init; }
     public long? AmountDue { get; init; }
     public string? Currency { get; init; }
     public long? Amount { get; init; }
@@ -80,6 +82,14 @@ public static class EventTypes
     public const string InvoiceWrittenOff = "invoice.written_off";
     public const string NoticeCleared = "notice.cleared";
     public const string NoticePosted = "notice.posted";
+    public const string PaymentDisputed = "payment.disputed";
+    public const string PaymentDisputeClosed = "payment.dispute_closed";
+    public const string PaymentReceived = "payment.received";
+    public const string PaymentRefunded = "payment.refunded";
+    public const string PaymentReversed = "payment.reversed";
+    public const string PaymentUnexpected = "payment.unexpected";
+    public const string PaymentMethodGone = "payment_method.gone";
+    public const string PaymentMethodReplaced = "payment_method.replaced";
     public const string SubscriptionCanceled = "subscription.canceled";
     public const string SubscriptionCancelScheduled = "subscription.cancel_scheduled";
     public const string SubscriptionExpired = "subscription.expired";

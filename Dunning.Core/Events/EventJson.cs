@@ -30,6 +30,8 @@ public static class EventJson
             Number(json, "subtotal", e.Subtotal);
             Number(json, "tax", e.Tax);
             Number(json, "credit_applied", e.CreditApplied);
+            Number(json, "carried_in", e.CarriedIn);
+            Number(json, "carried_out", e.CarriedOut);
             Number(json, "amount_due", e.AmountDue);
             Text(json, "currency", e.Currency);
             Number(json, "amount", e.Amount);

@@ -8,13 +8,26 @@ public sealed record AccountAction(Instant At, string Account, string Do)
     public string? Subscription { get; init; }
     public string? Token { get; init; }
     public YearMonth? Expires { get; init; }
-    public string? Brand { get; init; }
-    public string? Last4 { get; init; }
     public string? Plan { get; init; }
     public bool? Value { get; init; }
 
     /// <summary>Minor units of the account's currency.</summary>
     public long? Amount { get; init; }
+
+    /// <summary>The method's id; none: the default method.</summary>
+    public string? Method { get; init; }
+
+    /// <summary>The period of an invoice, by its first day; none: the subscription's only unpaid one.</summary>
+    public LocalDate? PeriodStart { get; init; }
+
+    /// <summary>An operator's answer to a stuck charge: <c>succeeded</c>, <c>failed</c> or <c>never_made</c>.</summary>
+    public string? Outcome { get; init; }
+
+    /// <summary>Of a new card.</summary>
+    public string? Brand { get; init; }
+
+    /// <summary>Of a new card.</summary>
+    public string? Last4 { get; init; }
 
     public int? Days { get; init; }
     public string? Email { get; init; }
@@ -36,7 +49,9 @@ public static class ActionNames
     public const string Credit = "credit";
     public const string GrantAccess = "grant_access";
     public const string RemoveContact = "remove_contact";
+    public const string ResolveCharge = "resolve_charge";
     public const string Resume = "resume";
+    public const string RetryCharge = "retry_charge";
     public const string SetAutoRenew = "set_auto_renew";
     public const string SetContact = "set_contact";
     public const string UpdatePaymentMethod = "update_payment_method";

@@ -31,6 +31,12 @@ public sealed record AccountFile
     /// <summary>Credit balance in minor units of <see cref="Currency"/>, never negative.</summary>
     public long Credit { get; init; }
 
+    /// <summary>
+    /// What invoices left over because the gateway could not take it, in minor units of <see cref="Currency"/>: less than its least amount, or no whole
+    /// step. The next invoice asks for it.
+    /// </summary>
+    public long Carried { get; init; }
+
     public Access Access { get; init; }
 
     /// <summary>Local date of the suspension, while access is not active.</summary>
@@ -205,9 +211,20 @@ public sealed record PaymentMethod
     /// <summary>Replaced by another.</summary>
     public bool IsRetired { get; init; }
 
+    /// <summary>Declines since the last success, by amount, and the attempts that followed them: what card networks limit.</summary>
+    public ImmutableArray<CardTry> Tries { get; init; } = [];
+
+    /// <summary>A bank debit: it has no expiry (RULES 15), settles days later, and is announced.</summary>
+    public bool IsDebit => Expires is null;
+
     /// <summary>Names this method at the sandbox, whose counts are per method.</summary>
     public MethodRef Ref => new(Id, Generation);
 }
+
+/// <summary>An attempt on a card: for an amount, the first that stands is the decline, those after it are attempts that followed it.</summary>
+/// <param name="Minor">The amount, in minor units of the account's currency.</param>
+/// <param name="At">When the decline was known, or the later attempt was begun.</param>
+public readonly record struct CardTry(long Minor, Instant At);
 
 /// <summary>A method of an account: id and generation.</summary>
 public readonly record struct MethodRef(string Id, int Generation);
@@ -296,7 +313,15 @@ public sealed record Invoice
     public required int TaxRateBp { get; init; }
     public required Money Tax { get; init; }
     public required Money CreditApplied { get; init; }
+    /// <summary>Left over by earlier invoices and asked for by this one; minor units.</summary>
+    public long CarriedIn { get; init; }
+
+    /// <summary>Left over for the next invoice; minor units.</summary>
+    public long CarriedOut { get; init; }
+
+    /// <summary>Total − credit applied + carried in − carried out: what is charged.</summary>
     public required Money AmountDue { get; init; }
+
     public required Instant IssuedAt { get; init; }
     public InvoiceState State { get; init; }
 
@@ -314,6 +339,14 @@ public sealed record Invoice
 
     /// <summary>A new method, an authentication or an operator asks for an attempt whatever the schedule.</summary>
     public bool RechargeDue { get; init; }
+
+    /// <summary>
+    /// No attempt before it: the gateway asked for the pause, or a card network's limit does. A new method, an authentication or an operator lifts it.
+    /// </summary>
+    public Instant? NotBefore { get; init; }
+
+    /// <summary>Its payment is disputed: no step and no automatic attempt.</summary>
+    public bool Disputed { get; init; }
 
     /// <summary>Null until the first attempt failed.</summary>
     public DunningCase? Case { get; init; }
@@ -347,6 +380,9 @@ public sealed record DunningCase
     /// <summary>The last step is done: it suspended the account.</summary>
     public bool Exhausted { get; init; }
 
+    /// <summary>The date of the attempt that was announced last, of a bank debit.</summary>
+    public LocalDate? AnnouncedFor { get; init; }
+
     /// <summary>In-app notices of this case are shown.</summary>
     public bool HasNotices { get; init; }
 }
@@ -374,6 +410,22 @@ public enum ChargeState
 
     /// <summary>The request itself was refused: no attempt was made; the same key is used again.</summary>
     Refused,
+
+    /// <summary>It had succeeded, and the bank has taken the money back.</summary>
+    Reversed,
+}
+
+/// <summary>An operator's answer to a stuck charge that is given up once its key can't charge any more.</summary>
+public enum ChargeResolution
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>It was never made: its invoice is charged anew.</summary>
+    NeverMade,
+
+    /// <summary>It was declined.</summary>
+    Failed,
 }
 
 /// <summary>One gateway call with its idempotency key, written before the call.</summary>
@@ -408,6 +460,15 @@ public sealed record Charge
 
     /// <summary>It took money that must go back (RULES 13, never twice).</summary>
     public bool RefundDue { get; init; }
+
+    /// <summary>The first of the look-ups in a row that did not find it.</summary>
+    public Instant? MissedSince { get; init; }
+
+    /// <summary>An operator's answer, that counts once the key is spent.</summary>
+    public ChargeResolution Resolution { get; init; }
+
+    /// <summary>What went back of it at the gateway, in minor units of its currency, as far as the gateway has told.</summary>
+    public long Refunded { get; init; }
 
     /// <summary>In flight, unknown or pending.</summary>
     public bool IsOpen => State is ChargeState.InFlight or ChargeState.Unknown or ChargeState.Pending;
@@ -502,6 +563,12 @@ public sealed record MailFacts
 
     /// <summary>Of a failed payment: the decline code, or the reason of a skipped charge. Of a debt: why the default method can't be charged.</summary>
     public string? Code { get; init; }
+
+    /// <summary>Of a paid invoice: what is left over for the next one, since the gateway could not take it.</summary>
+    public long? Carried { get; init; }
+
+    /// <summary>Of a failed payment: the bank has taken back a debit that had paid.</summary>
+    public bool Returned { get; init; }
 
     /// <summary>Number of the dunning step that decided it, if one did.</summary>
     public int? Step { get; init; }

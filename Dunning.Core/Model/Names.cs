@@ -24,6 +24,7 @@ public static class MailTemplates
     public const string CancellationWithdrawn = "cancellation_withdrawn";
     public const string CardExpiring = "card_expiring";
     public const string CreditIssued = "credit_issued";
+    public const string DebitUpcoming = "debit_upcoming";
     public const string Digest = "digest";
     public const string PaymentFailed = "payment_failed";
     public const string PaymentMethodUpdated = "payment_method_updated";
@@ -42,8 +43,8 @@ public static class MailTemplates
     public static ImmutableArray<string> All { get; } =
     [
         AccessGranted, AccountPurged, AccountReactivated, AccountSuspended, CancellationScheduled, CancellationWithdrawn,
-        CardExpiring, CreditIssued, Digest, PaymentFailed, PaymentMethodUpdated, PaymentRecovered, PlanChanged, PurgeWarning, Receipt,
-        RenewalUpcoming, SubscriptionCanceled, SubscriptionExpired, SubscriptionExpiring, SuspensionWarning,
+        CardExpiring, CreditIssued, DebitUpcoming, Digest, PaymentFailed, PaymentMethodUpdated, PaymentRecovered, PlanChanged, PurgeWarning,
+        Receipt, RenewalUpcoming, SubscriptionCanceled, SubscriptionExpired, SubscriptionExpiring, SuspensionWarning,
     ];
 
     /// <summary>

@@ -31,6 +31,17 @@ public sealed record RuleOptions
     public int KeyHours { get; init; } = 23;
 
     /// <summary>
+    /// <c>Payments:NetworkLimit:PerMonth</c>: attempts within 30 days that follow a decline on a card and amount, since its last success. Default 15.
+    /// </summary>
+    public int NetworkLimitPerMonth { get; init; } = 15;
+
+    /// <summary><c>Payments:NetworkLimit:PerDay</c>: the same within 24 hours. Default 10.</summary>
+    public int NetworkLimitPerDay { get; init; } = 10;
+
+    /// <summary><c>Payments:DebitNoticeDays</c>: days before a bank debit on which it is announced. Default 2; 0: never.</summary>
+    public int DebitNoticeDays { get; init; } = 2;
+
+    /// <summary>
     /// <c>Dunning:AttemptGap</c>: what counts as the same pass where passes are jobs of their own; spaces automatic attempts of an invoice.
     /// Default 10 minutes; zero in a simulation, where one pass has one instant.
     /// </summary>
@@ -68,7 +79,8 @@ public sealed record RuleOptions
     /// </summary>
     public string Fingerprint => string.Create(CultureInfo.InvariantCulture,
         $"ChargeAt={LocalTimePattern.ExtendedIso.Format(ChargeAt)};PurgeAfterDays={PurgeAfterDays};Steps={Steps.Fingerprint};" +
-        $"Seller={SellerCountry},{SellerTimeZone};KeyHours={KeyHours};AttemptGap={AttemptGap.TotalSeconds};tz={Zones.Version}");
+        $"Seller={SellerCountry},{SellerTimeZone};KeyHours={KeyHours};AttemptGap={AttemptGap.TotalSeconds};" +
+        $"NetworkLimit={NetworkLimitPerMonth},{NetworkLimitPerDay};DebitNoticeDays={DebitNoticeDays};tz={Zones.Version}");
 
     /// <summary>The options as a simulation uses them.</summary>
     public RuleOptions ForSimulation() => this with { AttemptGap = Duration.Zero, IsService = false };
@@ -87,6 +99,9 @@ public sealed record RuleOptions
             SellerCountry = reader.Country("Dunning:Seller:Country", "FR"),
             SellerTimeZone = reader.Zone("Dunning:Seller:TimeZone", "Europe/Paris"),
             KeyHours = reader.Int("Payments:KeyHours", 23, 1, 23),
+            NetworkLimitPerMonth = reader.Int("Payments:NetworkLimit:PerMonth", 15, 1, 35),
+            NetworkLimitPerDay = reader.Int("Payments:NetworkLimit:PerDay", 10, 1, 10),
+            DebitNoticeDays = reader.Int("Payments:DebitNoticeDays", 2, 0, 30),
             AttemptGap = Duration.FromMinutes(reader.Int("Dunning:AttemptGap", 10, 1, 1440)),
             Zones = reader.Zones("Dunning:TimeZoneData"),
             CallTimeout = Duration.FromSeconds(reader.Int("Payments:CallTimeoutSeconds", 60, 1, 600)),

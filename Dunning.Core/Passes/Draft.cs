@@ -11,7 +11,11 @@ namespace Dunning.Passes;
 /// <param name="Options">The settings.</param>
 /// <param name="Catalog">Plans and tax rates.</param>
 /// <param name="Installation">Names this installation in idempotency keys.</param>
-public sealed record Rulebook(RuleOptions Options, Catalog Catalog, string Installation);
+public sealed record Rulebook(RuleOptions Options, Catalog Catalog, string Installation)
+{
+    /// <summary>The gateway that charges, as far as rules must know it.</summary>
+    public GatewayTraits Gateway { get; init; } = GatewayTraits.Any;
+}
 
 /// <summary>
 /// A decision in the making: the file so far and the events so far. Rules change it through its methods; nothing outside sees it.

@@ -43,7 +43,7 @@ public static class Pass
                 next = Charging.Fenced(draft, fenced, run, cursor, isOwn);
                 break;
             case Answer.Refunded { Done: true } refunded when draft.File.Charges.FirstOrDefault(c => c.Key == refunded.Key) is { } charge:
-                draft.Set(charge with { RefundDue = false });
+                draft.Set(charge with { RefundDue = false, Refunded = charge.Amount.Minor });
                 break;
             case Answer.Detached detached:
                 Purging.Detached(draft, detached.Done);

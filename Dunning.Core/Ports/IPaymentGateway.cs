@@ -66,6 +66,9 @@ public abstract record GatewayOutcome
     {
         /// <summary>What the issuer or the network says about trying again; it beats what the code says.</summary>
         public DeclineAdvice Advice { get; init; }
+
+        /// <summary>How long the issuer or the network asks to wait before the next attempt; null: it does not say.</summary>
+        public Duration? RetryAfter { get; init; }
     }
 
     /// <summary>The gateway has it, and can't tell for days whether the money comes (bank debits). A look-up tells then.</summary>

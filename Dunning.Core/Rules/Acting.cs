@@ -31,13 +31,15 @@ internal static class Acting
     private static bool Accept(Draft draft, AccountAction action) => action.Do switch
     {
         ActionNames.UpdatePaymentMethod => UpdatePaymentMethod(draft, action),
-        ActionNames.Authenticate => Authenticate(draft),
+        ActionNames.Authenticate => Authenticate(draft, action),
         ActionNames.Credit => Credit(draft, action),
         ActionNames.GrantAccess => GrantAccess(draft, action),
         ActionNames.AddContact => AddContact(draft, action),
         ActionNames.RemoveContact => RemoveContact(draft, action),
         ActionNames.SetContact => SetContact(draft, action),
-        ActionNames.AbandonCharge => AbandonCharge(draft, action),
+        ActionNames.AbandonCharge => Resolve(draft, action with { Outcome = "never_made" }),
+        ActionNames.ResolveCharge => Resolve(draft, action),
+        ActionNames.RetryCharge => RetryCharge(draft, action),
         _ => draft.File.Subscriptions.FirstOrDefault(s => s.Id == action.Subscription && s.IsLive) is { } subscription
             && subscription.CancelAtPeriodEnd == (action.Do == ActionNames.Resume)
             && AcceptOn(draft, subscription, action),
@@ -85,7 +87,11 @@ internal static class Acting
             return true;
         }
         draft.Set(invoice with { State = InvoiceState.Voided, SettledAt = draft.Now, RechargeDue = false });
-        draft.File = draft.File with { Credit = checked(draft.File.Credit + invoice.CreditApplied.Minor) };
+        draft.File = draft.File with
+        {
+            Credit = checked(draft.File.Credit + invoice.CreditApplied.Minor),
+            Carried = Math.Max(0, checked(draft.File.Carried + invoice.CarriedIn - invoice.CarriedOut)),
+        };
         draft.Tell(draft.New(EventTypes.InvoiceVoided, invoice));
         if (invoice.Case is not null)
         {
@@ -106,7 +112,11 @@ internal static class Acting
         {
             return false;
         }
-        var old = file.DefaultMethod;
+        var old = action.Method is { } named ? file.Methods.FirstOrDefault(m => m.Id == named && !m.IsRetired) : file.DefaultMethod;
+        if (old is null && action.Method is not null)
+        {
+            return false;
+        }
         var id = old?.Id ?? "default";
         // The next generation of the id, and a free id where there was no default: a method's own counts start anew.
         while (old is null && file.Methods.Any(m => m.Id == id))
@@ -121,12 +131,13 @@ internal static class Acting
             Expires = action.Expires,
             Brand = action.Brand,
             Last4 = action.Last4,
-            IsDefault = true,
+            IsDefault = old?.IsDefault ?? true,
+            IsBackup = action.Method is not null && old!.IsBackup,
             KnownAt = draft.Now,
         };
         draft.File = file with
         {
-            Methods = [.. file.Methods.Select(m => m.IsDefault ? m with { IsDefault = false, IsBackup = false, IsRetired = true } : m), method],
+            Methods = [.. file.Methods.Select(m => m == old ? m with { IsDefault = false, IsBackup = false, IsRetired = true } : m), method],
             Charges = [.. file.Charges.Select(c => c.IsOpen ? c with { MethodUpdatedSince = true } : c)],
         };
         Mailing.Decide(draft, MailTemplates.PaymentMethodUpdated, Mailing.DebtOf(draft.File) with
@@ -140,9 +151,10 @@ internal static class Acting
         return true;
     }
 
-    private static bool Authenticate(Draft draft)
+    private static bool Authenticate(Draft draft, AccountAction action)
     {
-        if (draft.File.DefaultMethod is not { State: MethodState.Waiting } method)
+        var named = action.Method is { } id ? draft.File.Methods.FirstOrDefault(m => m.Id == id && !m.IsRetired) : draft.File.DefaultMethod;
+        if (named is not { State: MethodState.Waiting } method)
         {
             return false;
         }
@@ -222,21 +234,55 @@ internal static class Acting
         return true;
     }
 
-    private static bool AbandonCharge(Draft draft, AccountAction action)
+    /// <summary>
+    /// An operator's answer to a stuck charge. In the service one that gives it up is asked for: the charge is looked up once more and its key is spent
+    /// first, so that nothing can charge for it later.
+    /// </summary>
+    private static bool Resolve(Draft draft, AccountAction action)
     {
-        if (draft.File.Charges.FirstOrDefault(c => c is { State: ChargeState.Unknown, Stuck: true }
+        if (draft.File.Charges.FirstOrDefault(c => c is { State: ChargeState.Unknown, Stuck: true, Resolution: ChargeResolution.None }
             && c.SubscriptionId == action.Subscription) is not { } charge)
         {
             return false;
         }
-        Charging.NeverMade(draft, charge);
+        switch (action.Outcome)
+        {
+            case "succeeded":
+                Charging.Succeed(draft, charge);
+                return true;
+            case "never_made" when !draft.Options.IsService:
+                Charging.NeverMade(draft, charge);
+                return true;
+            case "never_made" or "failed":
+                draft.Set(charge with
+                {
+                    Resolution = action.Outcome == "failed" ? ChargeResolution.Failed : ChargeResolution.NeverMade,
+                    MissedSince = null,
+                });
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>An operator has one unpaid invoice charged now: it uses up no step.</summary>
+    private static bool RetryCharge(Draft draft, AccountAction action)
+    {
+        var unpaid = Stepping.Unpaid(draft.File)
+            .Where(i => i.SubscriptionId == action.Subscription && (action.PeriodStart is null || i.PeriodStart == action.PeriodStart)).ToList();
+        if (unpaid is not [{ Disputed: false } invoice] || draft.File.OpenChargeOf(invoice) is not null)
+        {
+            return false;
+        }
+        draft.Set(invoice with { RechargeDue = true, NotBefore = null });
         return true;
     }
 
-    private static void RechargeAll(Draft draft) =>
+    /// <summary>Every unpaid invoice is charged whatever the schedule.</summary>
+    public static void RechargeAll(Draft draft) =>
         draft.File = draft.File with
         {
-            Invoices = [.. draft.File.Invoices.Select(i => i.State == InvoiceState.Open ? i with { RechargeDue = true } : i)],
+            Invoices = [.. draft.File.Invoices.Select(i => i is { State: InvoiceState.Open, Disputed: false } ? i with { RechargeDue = true, NotBefore = null } : i)],
         };
 
     private static bool IsAt(Contact contact, string email) =>

@@ -16,15 +16,33 @@ internal static class Charging
 {
     private const string AuthenticationRequired = "authentication_required";
 
+    // What an operator's "failed" counts as: the gateway's own code is not known.
+    private const string ResolvedCode = "generic_decline";
+
+    private static readonly Duration HealthyFor = Duration.FromHours(1);
+    private static readonly Duration LongestWait = Duration.FromDays(30);
+
     /// <summary>
     /// Begins an attempt of an open invoice. Returns the call to make, or null when the attempt is over already: nothing was due, or there was no
     /// method to charge.
     /// </summary>
     public static Effect? Attempt(Draft draft, Invoice invoice, AttemptKind kind, PassRun run, Cursor cursor)
     {
-        invoice = invoice with { Attempts = invoice.Attempts + 1, AttemptedAt = draft.Now, RechargeDue = false };
+        var methods = InOrder(draft.File).Where(m => m.State == MethodState.Ok).ToList();
+        var method = methods.FirstOrDefault(m => NetworkLimit.IsOpen(draft, m, invoice.AmountDue));
+        if (method is null && methods.Count > 0)
+        {
+            // No failed attempt: the step keeps its turn until the window allows it.
+            draft.Set(invoice with
+            {
+                RechargeDue = invoice.RechargeDue || kind != AttemptKind.Step,
+                NotBefore = methods.Min(m => NetworkLimit.OpensAt(draft, m, invoice.AmountDue)),
+            });
+            draft.Tell(draft.New(EventTypes.ChargeSkipped, invoice) with { Reason = NetworkLimit.Reason });
+            return null;
+        }
+        invoice = invoice with { Attempts = invoice.Attempts + 1, AttemptedAt = draft.Now, RechargeDue = false, NotBefore = null };
         draft.Set(invoice);
-        var method = InOrder(draft.File).FirstOrDefault(m => m.State == MethodState.Ok);
         if (method is not null)
         {
             return Call(draft, invoice, kind, method, run, cursor);
@@ -91,6 +109,7 @@ internal static class Charging
         switch (answer.Outcome)
         {
             case GatewayOutcome.Unknown or GatewayOutcome.Refused:
+                draft.Set(charge with { MissedSince = null });
                 return null;
             case GatewayOutcome.Pending:
                 Pending(draft, charge);
@@ -111,7 +130,9 @@ internal static class Charging
             // Another server has taken the account over since: not found is news of then, not of now. Nor does it undo what the gateway has told.
             return null;
         }
-        if (charge.MethodUpdatedSince)
+        charge = charge with { MissedSince = charge.MissedSince ?? draft.Now };
+        draft.Set(charge);
+        if (charge.MethodUpdatedSince || charge.Resolution != ChargeResolution.None || IsForgotten(draft, charge))
         {
             return new Effect.Fence(draft.File.Id, run, cursor, 0, RequestOf(draft.File, charge));
         }
@@ -145,6 +166,15 @@ internal static class Charging
         if (!isOwnLease || charge.State != ChargeState.Unknown)
         {
             // Another server has taken the account over since, and fences it anew.
+            return null;
+        }
+        if (charge.Resolution == ChargeResolution.Failed)
+        {
+            return Known(draft, charge, new GatewayOutcome.Declined(ResolvedCode), isReconciled: true, goOn: false, run, cursor);
+        }
+        if (!charge.MethodUpdatedSince)
+        {
+            NeverMade(draft, charge);
             return null;
         }
         Abandon(draft, charge);
@@ -205,6 +235,10 @@ internal static class Charging
         return null;
     }
 
+    /// <summary>The gateway would know a charge of that age, and has said for a while, at each look-up, that it does not.</summary>
+    private static bool IsForgotten(Draft draft, Charge charge) =>
+        draft.Book.Gateway.KeyLife is { } life && draft.Now - charge.FirstCalledAt > life && draft.Now - charge.MissedSince >= HealthyFor;
+
     /// <summary>When an open charge is next looked up: at the next pass; in the service at intervals that grow with its age.</summary>
     public static Instant NextLookUp(Options.RuleOptions options, Charge charge)
     {
@@ -213,7 +247,7 @@ internal static class Charging
             return charge.LastCalledAt + options.CallTimeout + options.LeaseMargin;
         }
         var last = charge.LookedUpAt ?? charge.LastCalledAt;
-        if (!options.IsService)
+        if (!options.IsService || charge is { Resolution: not ChargeResolution.None, MissedSince: null })
         {
             return last + Duration.FromSeconds(1);
         }
@@ -265,6 +299,7 @@ internal static class Charging
             LastCalledAt = draft.Now,
         };
         draft.Set(charge);
+        NetworkLimit.Count(draft, method, invoice.AmountDue);
         return new Effect.SendCharge(draft.File.Id, run, cursor, 0, RequestOf(draft.File, charge), IsResend: false);
     }
 
@@ -285,6 +320,10 @@ internal static class Charging
         file.Id, file.GatewayCustomer, charge.Key, charge.SubscriptionId, charge.PeriodStart, charge.Amount, charge.Method, charge.Token,
         file.Methods.FirstOrDefault(m => m.Ref == charge.Method)?.Authenticated ?? false, charge.FirstCalledAt);
 
+    /// <summary>An operator has seen at the gateway that a stuck charge took the money.</summary>
+    public static void Succeed(Draft draft, Charge charge) =>
+        Known(draft, charge, new GatewayOutcome.Succeeded(), isReconciled: true, goOn: false, default, default);
+
     /// <summary>An outcome that counts now, as what the attempt was begun as.</summary>
     private static Effect? Known(Draft draft, Charge charge, GatewayOutcome outcome, bool isReconciled, bool goOn, PassRun run, Cursor cursor)
     {
@@ -304,6 +343,7 @@ internal static class Charging
         {
             draft.Set(charge with { State = ChargeState.Succeeded });
             draft.Tell(About(draft, charge, EventTypes.ChargeSucceeded));
+            NetworkLimit.Clear(draft, charge.Method, charge.Amount);
             Stepping.Paid(draft, invoice, charge.Method);
             Acting.HandInKeptCancel(draft, charge.SubscriptionId);
             return null;
@@ -312,12 +352,18 @@ internal static class Charging
         var code = declined.Code;
         draft.Set(charge with { State = ChargeState.Failed, Code = code });
         draft.Tell(About(draft, charge, EventTypes.ChargeFailed) with { Code = code });
+        NetworkLimit.Declined(draft, charge.Method, charge.Amount);
         Block(draft, charge.Method, ClassOf(declined));
         // While a cancel is kept nothing more is sent for its subscription.
         if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
-            && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
+            && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok && NetworkLimit.IsOpen(draft, m, charge.Amount)) is { } next)
         {
             return Call(draft, invoice, charge.Kind, next, run, cursor);
+        }
+        if (declined.RetryAfter is { } wait)
+        {
+            invoice = invoice with { NotBefore = charge.LastCalledAt + Duration.Min(wait, LongestWait) };
+            draft.Set(invoice);
         }
         Stepping.Failed(draft, invoice, charge.Kind, code, charge.Method);
         Acting.HandInKeptCancel(draft, charge.SubscriptionId);
@@ -346,7 +392,7 @@ internal static class Charging
         if (refused.Scope == RefusalScope.Method)
         {
             Block(draft, charge.Method, DeclineClass.Hard);
-            if (InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok) is { } next)
+            if (InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok && NetworkLimit.IsOpen(draft, m, charge.Amount)) is { } next)
             {
                 return Call(draft, invoice, charge.Kind, next, run, cursor);
             }
@@ -364,7 +410,7 @@ internal static class Charging
     /// <summary>News of a charge whose invoice has its outcome already (RULES 13, never twice).</summary>
     private static void Late(Draft draft, Charge charge, GatewayOutcome outcome)
     {
-        if (charge.State is ChargeState.Succeeded or ChargeState.Failed || charge.RefundDue)
+        if (charge.State is ChargeState.Succeeded or ChargeState.Failed or ChargeState.Reversed || charge.RefundDue)
         {
             return;
         }
@@ -389,7 +435,8 @@ internal static class Charging
         DeclineAdvice.TryLater or DeclineAdvice.None => Declines.Of(declined.Code).Class,
     };
 
-    private static void Block(Draft draft, MethodRef method, DeclineClass @class)
+    /// <summary>A method is not charged again as a decline of that class says.</summary>
+    public static void Block(Draft draft, MethodRef method, DeclineClass @class)
     {
         var state = Declines.Blocks(@class) ? MethodState.Blocked
             : @class == DeclineClass.Authentication ? MethodState.Waiting : MethodState.Ok;
@@ -404,7 +451,8 @@ internal static class Charging
     private static Invoice? InvoiceOf(Draft draft, Charge charge) =>
         draft.File.UnpaidInvoice(charge.SubscriptionId, charge.PeriodStart);
 
-    private static BookEvent About(Draft draft, Charge charge, string type) => draft.New(type) with
+    /// <summary>An event about a charge.</summary>
+    public static BookEvent About(Draft draft, Charge charge, string type) => draft.New(type) with
     {
         Subscription = charge.SubscriptionId,
         PeriodStart = charge.PeriodStart,

@@ -72,9 +72,9 @@ internal static class Due
         var earliest = Stepping.CoveredByCredit(draft.File) is null ? (Instant?)null : draft.Now;
         foreach (var invoice in draft.File.Invoices.Where(i => i.State == InvoiceState.Open && draft.File.OpenChargeOf(i) is null))
         {
-            if (invoice.RechargeDue)
+            if (invoice is { RechargeDue: true, Disputed: false })
             {
-                earliest = Earliest(earliest, draft.Now);
+                earliest = Earliest(earliest, invoice.NotBefore is { } notBefore ? Instant.Max(notBefore, draft.Now) : draft.Now);
             }
             if (Stepping.NextStepAt(draft.File, invoice, draft) is { } at)
             {

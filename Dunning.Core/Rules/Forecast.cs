@@ -70,6 +70,9 @@ public enum Obstacle
     /// <summary>The warning has not left yet.</summary>
     WarningNotSent,
 
+    /// <summary>Its payment is disputed.</summary>
+    Disputed,
+
     /// <summary>The account must not be purged.</summary>
     LegalHold,
 
@@ -200,11 +203,11 @@ public static class Forecast
         foreach (var invoice in Stepping.Unpaid(file))
         {
             var isUnknown = file.OpenChargeOf(invoice) is not null;
-            if (invoice.RechargeDue)
+            if (invoice is { RechargeDue: true, Disputed: false })
             {
                 yield return isUnknown
                     ? About(invoice, ProspectKind.Recharge, null) with { Obstacles = [Obstacle.UnknownCharge] }
-                    : About(invoice, ProspectKind.Recharge, draft.Now);
+                    : About(invoice, ProspectKind.Recharge, NotBefore(invoice, draft.Now));
             }
             if (invoice.Case is not { Exhausted: false } dunningCase)
             {
@@ -213,15 +216,15 @@ public static class Forecast
             var steps = dunningCase.Schedule.Steps;
             var next = dunningCase.LastStep + 1;
             var on = Stepping.NextStepOn(dunningCase);
-            var obstacles = WhyNoStep(file, isUnknown, on).ToImmutableArray();
-            yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? draft.DueAt(on!.Value) : null) with
+            var obstacles = WhyNoStep(file, invoice, isUnknown, on).ToImmutableArray();
+            yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? NotBefore(invoice, draft.DueAt(on!.Value)) : null) with
             {
                 Obstacles = obstacles,
                 Date = on,
                 Step = next,
                 StepDoes = steps[next],
             };
-            if (!steps[next].Suspend && SuspendsOn(file, invoice) is { } suspendsOn)
+            if (!steps[next].Suspend && !invoice.Disputed && SuspendsOn(file, invoice) is { } suspendsOn)
             {
                 yield return About(invoice, ProspectKind.Suspension, draft.DueAt(suspendsOn)) with
                 {
@@ -233,8 +236,14 @@ public static class Forecast
         }
     }
 
-    private static IEnumerable<Obstacle> WhyNoStep(AccountFile file, bool isUnknown, LocalDate? on)
+    private static Instant NotBefore(Invoice invoice, Instant at) => invoice.NotBefore is { } notBefore ? Instant.Max(at, notBefore) : at;
+
+    private static IEnumerable<Obstacle> WhyNoStep(AccountFile file, Invoice invoice, bool isUnknown, LocalDate? on)
     {
+        if (invoice.Disputed)
+        {
+            yield return Obstacle.Disputed;
+        }
         if (file.Access != Access.Active)
         {
             yield return file.Access == Access.Limited ? Obstacle.Limited : Obstacle.Suspended;

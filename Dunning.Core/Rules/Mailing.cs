@@ -217,6 +217,8 @@ internal static class Mailing
                 && file.PurgeOn == facts.PurgeOn,
             MailTemplates.RenewalUpcoming => subscription is { IsRenewing: true } && IsAhead(subscription),
             MailTemplates.SubscriptionExpiring => subscription is { AutoRenew: false, CancelAtPeriodEnd: false } && IsAhead(subscription),
+            MailTemplates.DebitUpcoming => facts.Date >= draft.Today && file.DefaultMethod is { IsDebit: true }
+                && (IsUnpaid() || subscription is { IsRenewing: true } && IsAhead(subscription)),
             MailTemplates.CardExpiring => file.DefaultMethod is { } method && method.Expires == facts.CardExpires
                 && facts.Date >= draft.Today,
             _ => true,

@@ -25,7 +25,7 @@ internal static class Reminding
             var due = subject.Pending(draft).Where(r => r.At <= draft.Now).Aggregate(0, (bits, r) => bits | r.Bit);
             if (due != 0)
             {
-                subject.MarkSent(subject.Sent | due);
+                subject.MarkSent(due);
                 Mailing.Decide(draft, subject.Kind.Template, subject.Facts());
             }
         }
@@ -52,7 +52,7 @@ internal static class Reminding
             {
                 yield return new Subject(PurgeWarning, purgeOn, suspendedAt, draft.DueAt(purgeOn), file.PurgeRemindersSent,
                     null, () => Mailing.DebtOf(file) with { PurgeOn = purgeOn },
-                    bits => draft.File = draft.File with { PurgeRemindersSent = bits });
+                    bits => draft.File = draft.File with { PurgeRemindersSent = draft.File.PurgeRemindersSent | bits });
             }
             yield break;
         }
@@ -65,8 +65,12 @@ internal static class Reminding
                 yield return new Subject(kind, subscription.RenewsOn, subscription.RenewsOnKnownAt,
                     draft.DueAt(subscription.RenewsOn), subscription.RemindersSent, subscription.Id,
                     () => kind == Upcoming ? Renewing.FactsOfUpcoming(draft, subscription) : Renewing.FactsOf(subscription),
-                    bits => draft.Set(subscription with { RemindersSent = bits }));
+                    bits => MarkSent(draft, subscription.Id, bits));
             }
+        }
+        foreach (var debit in DebitsOf(draft))
+        {
+            yield return debit;
         }
         if (file.DefaultMethod is { Expires: { } expires } method && file.Subscriptions.Any(s => s.IsRenewing))
         {
@@ -76,6 +80,60 @@ internal static class Reminding
                 method.ExpiryReminderSent ? 1 : 0, null,
                 () => new MailFacts { Date = lastDay, CardBrand = method.Brand, CardLast4 = method.Last4, CardExpires = expires },
                 _ => draft.Set(method with { ExpiryReminderSent = true }));
+        }
+    }
+
+    private static void MarkSent(Draft draft, string subscription, int bits)
+    {
+        var present = draft.File.Subscriptions.First(s => s.Id == subscription);
+        draft.Set(present with { RemindersSent = present.RemindersSent | bits });
+    }
+
+    /// <summary>
+    /// Bank debits are announced before each. One whose date becomes known later than that, as with the first steps after a failure, is announced by
+    /// the mail that told the date.
+    /// </summary>
+    private static IEnumerable<Subject> DebitsOf(Draft draft)
+    {
+        var file = draft.File;
+        if (draft.Options.DebitNoticeDays == 0 || file.DefaultMethod is not { IsDebit: true, State: MethodState.Ok } method)
+        {
+            yield break;
+        }
+        var kind = new Kind(MailTemplates.DebitUpcoming, [draft.Options.DebitNoticeDays], 5);
+        foreach (var subscription in file.Subscriptions.Where(s => s.IsRenewing && !Renewing.IsHeld(file, s)).OrderBy(s => s.Id, StringComparer.Ordinal))
+        {
+            if (Renewing.Preview(file, subscription, draft.Now, draft.Book)?.AmountDue.Minor > 0)
+            {
+                yield return new Subject(kind, subscription.RenewsOn, subscription.RenewsOnKnownAt, draft.DueAt(subscription.RenewsOn),
+                    subscription.RemindersSent, subscription.Id, () => Renewing.FactsOfUpcoming(draft, subscription),
+                    bits => MarkSent(draft, subscription.Id, bits));
+            }
+        }
+        foreach (var invoice in Stepping.Unpaid(file).Where(i => file.OpenChargeOf(i) is null))
+        {
+            if (invoice.Case is not { } dunningCase || Stepping.NextStepAt(file, invoice, draft) is not { } at)
+            {
+                continue;
+            }
+            var date = Time.LocalClock.LocalDateOf(at, draft.Zone);
+            // The mail of that instant told the date.
+            var known = new[] { dunningCase.OpenedAt, invoice.AttemptedAt ?? dunningCase.OpenedAt, invoice.ReconciledAt ?? dunningCase.OpenedAt }.Max()
+                + Duration.FromSeconds(1);
+            yield return new Subject(kind, date, known, at, dunningCase.AnnouncedFor == date ? -1 : 0, invoice.SubscriptionId,
+                () => new MailFacts
+                {
+                    Subscription = invoice.SubscriptionId,
+                    Plan = invoice.PlanCode,
+                    PeriodStart = invoice.PeriodStart,
+                    PeriodEnd = invoice.PeriodEnd,
+                    Amount = invoice.AmountDue.Minor,
+                    Currency = invoice.AmountDue.Currency.Code,
+                    Date = date,
+                    CardBrand = method.Brand,
+                    CardLast4 = method.Last4,
+                },
+                _ => draft.Set(invoice with { Case = dunningCase with { AnnouncedFor = date } }));
         }
     }
 

@@ -83,6 +83,7 @@ internal static class Renewing
             PeriodEnd = invoice.PeriodEnd,
             Amount = invoice.AmountDue.Minor,
             Currency = invoice.AmountDue.Currency.Code,
+            Carried = invoice.CarriedOut > 0 ? invoice.CarriedOut : null,
             CardBrand = method?.Brand,
             CardLast4 = method?.Last4,
             CardExpires = method?.Expires,
@@ -121,7 +122,7 @@ internal static class Renewing
         subscription = ChangePlan(draft, subscription);
         var invoice = Issue(draft, subscription);
         draft.Set(invoice);
-        draft.File = draft.File with { Credit = draft.File.Credit - invoice.CreditApplied.Minor };
+        draft.File = draft.File with { Credit = draft.File.Credit - invoice.CreditApplied.Minor, Carried = invoice.CarriedOut };
         draft.Set(subscription with
         {
             RenewsOn = invoice.PeriodEnd,
@@ -135,6 +136,8 @@ internal static class Renewing
             Subtotal = invoice.Subtotal.Minor,
             Tax = invoice.Tax.Minor,
             CreditApplied = invoice.CreditApplied.Minor,
+            CarriedIn = invoice.CarriedIn > 0 ? invoice.CarriedIn : null,
+            CarriedOut = invoice.CarriedOut > 0 ? invoice.CarriedOut : null,
             AmountDue = invoice.AmountDue.Minor,
             Currency = invoice.AmountDue.Currency.Code,
         });
@@ -185,7 +188,10 @@ internal static class Renewing
         var (treatment, rateBp) = TaxOf(file, draft.Book);
         var tax = subtotal.Share(rateBp);
         var total = subtotal + tax;
-        var credit = Money.Min(new Money(file.Credit, file.Currency), total);
+        var asked = total + new Money(file.Carried, file.Currency);
+        var credit = Money.Min(new Money(file.Credit, file.Currency), asked);
+        var rest = asked - credit;
+        var due = new Money(draft.Book.Gateway.Amounts(file.Currency).Of(rest.Minor), file.Currency);
         return new Invoice
         {
             SubscriptionId = subscription.Id,
@@ -200,7 +206,9 @@ internal static class Renewing
             TaxRateBp = rateBp,
             Tax = tax,
             CreditApplied = credit,
-            AmountDue = total - credit,
+            CarriedIn = file.Carried,
+            CarriedOut = (rest - due).Minor,
+            AmountDue = due,
             IssuedAt = draft.Now,
         };
     }

@@ -1,6 +1,7 @@
 using Dunning.Events;
 using Dunning.Model;
 using Dunning.Passes;
+using Dunning.Time;
 using NodaTime;
 
 namespace Dunning.Rules;
@@ -25,7 +26,8 @@ internal static class Stepping
             var isStepDue = NextStepAt(draft.File, invoice, draft) is { } at && at <= draft.Now
                 && !draft.IsThisPass(invoice.AttemptedAt) && !draft.IsThisPass(invoice.ReconciledAt);
             // The gap spaces automatic attempts; a recharge waits for no more than the next pass.
-            var isRechargeDue = invoice.RechargeDue && invoice.AttemptedAt != draft.Now && invoice.ReconciledAt != draft.Now;
+            var isRechargeDue = invoice is { RechargeDue: true, Disputed: false } && !(invoice.NotBefore > draft.Now)
+                && invoice.AttemptedAt != draft.Now && invoice.ReconciledAt != draft.Now;
             if (!isStepDue && !isRechargeDue)
             {
                 continue;
@@ -51,8 +53,8 @@ internal static class Stepping
 
     /// <summary>The instant at which the next step of an unpaid invoice falls due, or null while none does.</summary>
     public static Instant? NextStepAt(AccountFile file, Invoice invoice, Draft draft) =>
-        file.Access == Access.Active && invoice.Case is { } dunningCase && NextStepOn(dunningCase) is { } date
-            ? draft.DueAt(date) : null;
+        file.Access == Access.Active && !invoice.Disputed && invoice.Case is { } dunningCase && NextStepOn(dunningCase) is { } date
+            ? invoice.NotBefore is { } notBefore ? Instant.Max(notBefore, draft.DueAt(date)) : draft.DueAt(date) : null;
 
     /// <summary>
     /// The date on which the next step of a case falls due while access is active: its planned date, or later so that late steps don't bunch
@@ -132,14 +134,18 @@ internal static class Stepping
     }
 
     /// <summary>The invoice is paid by a charge or by credit: a first payment, or its case is recovered.</summary>
-    public static void Paid(Draft draft, Invoice invoice, MethodRef? method)
+    public static void Paid(Draft draft, Invoice invoice, MethodRef? method, bool isElsewhere = false)
     {
-        draft.Set(invoice with { State = InvoiceState.Paid, SettledAt = draft.Now, RechargeDue = false });
+        draft.Set(invoice with { State = InvoiceState.Paid, SettledAt = draft.Now, RechargeDue = false, NotBefore = null });
         draft.Tell(draft.New(EventTypes.InvoicePaid, invoice));
         var facts = FactsOf(draft, invoice, null, method);
         if (method is null)
         {
-            facts = facts with { ByCredit = true, CardBrand = null, CardLast4 = null, CardExpires = null };
+            facts = facts with { ByCredit = !isElsewhere, CardBrand = null, CardLast4 = null, CardExpires = null };
+        }
+        if (invoice.CarriedOut > 0)
+        {
+            facts = facts with { Carried = invoice.CarriedOut, ByCredit = facts.ByCredit && invoice.CreditApplied.Minor > 0 };
         }
         if (invoice.Case is { } dunningCase)
         {
@@ -175,7 +181,13 @@ internal static class Stepping
         }
     }
 
-    private static void Open(Draft draft, Invoice invoice, string code, MethodRef? method)
+    /// <summary>Opens a case: today is its day 0.</summary>
+    /// <param name="draft">The decision in the making.</param>
+    /// <param name="invoice">The invoice, unpaid and without a case.</param>
+    /// <param name="code">Why it is not paid.</param>
+    /// <param name="method">The method tried last, if any.</param>
+    /// <param name="isReturned">It was paid, and the bank has taken the money back.</param>
+    public static void Open(Draft draft, Invoice invoice, string code, MethodRef? method, bool isReturned = false)
     {
         var dunningCase = new DunningCase
         {
@@ -188,7 +200,7 @@ internal static class Stepping
         draft.Set(invoice);
         draft.Tell(draft.New(EventTypes.DunningOpened, invoice) with { Step = 0 });
         invoice = Post(draft, invoice, dunningCase, 0);
-        Mailing.Decide(draft, dunningCase.Schedule.Steps[0].Email, FactsOf(draft, invoice, code, method) with { Step = 0 });
+        Mailing.Decide(draft, dunningCase.Schedule.Steps[0].Email, FactsOf(draft, invoice, code, method) with { Step = 0, Returned = isReturned });
     }
 
     private static void Step(Draft draft, Invoice invoice, DunningCase dunningCase, string code, MethodRef? method)
@@ -242,12 +254,19 @@ internal static class Stepping
             Currency = invoice.AmountDue.Currency.Code,
             Owed = code is null || owed == invoice.AmountDue.Minor ? null : owed,
             Code = code,
-            NextAttemptOn = running is null || !Charging.CanCharge(draft.File) ? null : NextStepOn(running) ?? SuspendsOn(running),
-            SuspendsOn = running is null ? null : SuspendsOn(running),
+            NextAttemptOn = running is null || !Charging.CanCharge(draft.File) ? null : Later(NextStepOn(running) ?? SuspendsOn(running)),
+            SuspendsOn = running is null ? null : Later(SuspendsOn(running)),
             PurgeOn = draft.File.PurgeOn,
             CardBrand = method?.Brand,
             CardLast4 = method?.Last4,
             CardExpires = method?.Expires,
         };
+
+        // A pause that the gateway asked for moves the next attempt, and the suspension when that is it.
+        LocalDate Later(LocalDate date) => NotBeforeOn(draft, invoice) is { } notBefore ? LocalDate.Max(date, notBefore) : date;
     }
+
+    /// <summary>The first date on which an attempt may be due, where a pause is asked for.</summary>
+    public static LocalDate? NotBeforeOn(Draft draft, Invoice invoice) =>
+        invoice.NotBefore is not { } at ? null : LocalClock.LocalDateOf(at, draft.Zone);
 }

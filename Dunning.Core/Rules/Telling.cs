@@ -1,3 +1,4 @@
+using Dunning.Events;
 using Dunning.Model;
 using Dunning.Passes;
 using Dunning.Ports;
@@ -12,9 +13,136 @@ internal static class Telling
     {
         switch (news)
         {
-            case GatewayNews.Settled settled when draft.File.Charges.FirstOrDefault(c => c.Key == settled.Key) is { } charge:
+            case GatewayNews.Settled settled when Find(draft, settled.Key) is { } charge:
                 Charging.Settled(draft, charge, settled.Outcome);
+                break;
+            case GatewayNews.Reversed reversed when Find(draft, reversed.Key) is { } charge:
+                Reverse(draft, charge, reversed.Code);
+                break;
+            case GatewayNews.Disputed disputed when Find(draft, disputed.Key) is { } charge:
+                Dispute(draft, charge, disputed.Reason);
+                break;
+            case GatewayNews.DisputeClosed closed when Find(draft, closed.Key) is { } charge && InvoiceOf(draft, charge) is { Disputed: true } invoice:
+                // Lost: the money is gone and the invoice is the operators' affair, so it stays out of dunning.
+                draft.Set(invoice with { Disputed = !closed.IsWon });
+                draft.Tell(Charging.About(draft, charge, EventTypes.PaymentDisputeClosed) with { Reason = closed.IsWon ? "won" : "lost" });
+                break;
+            case GatewayNews.Refunded refunded when Find(draft, refunded.Key) is { } charge && refunded.Amount.Minor > charge.Refunded:
+                Refund(draft, charge, refunded.Amount);
+                break;
+            case GatewayNews.PaidElsewhere paid:
+                PayElsewhere(draft, paid);
+                break;
+            case GatewayNews.CardReplaced replaced when Find(draft.File, replaced.Token) is { } method:
+                Replace(draft, method, replaced);
+                break;
+            case GatewayNews.MethodGone gone when Find(draft.File, gone.Token) is { State: not MethodState.Blocked } method:
+                draft.Set(method with { State = MethodState.Blocked });
+                draft.Tell(draft.New(EventTypes.PaymentMethodGone) with { Method = method.Ref, Token = method.Token });
                 break;
         }
     }
+
+    /// <summary>A debit that had paid is returned: its invoice is unpaid again, and today is day 0 of its case.</summary>
+    private static void Reverse(Draft draft, Charge charge, string code)
+    {
+        if (charge.IsOpen)
+        {
+            // It comes before the news that it had succeeded.
+            Charging.Settled(draft, charge, new GatewayOutcome.Declined(code));
+            return;
+        }
+        if (charge.State != ChargeState.Succeeded)
+        {
+            return;
+        }
+        // The bank has given back what a refund would.
+        draft.Set(charge with { State = ChargeState.Reversed, RefundDue = false });
+        draft.Tell(Charging.About(draft, charge, EventTypes.PaymentReversed) with { Code = code });
+        Charging.Block(draft, charge.Method, Declines.Of(code).Class);
+        if (draft.File.PurgedAt is not null || charge.RefundDue || InvoiceOf(draft, charge) is not { State: InvoiceState.Paid } invoice)
+        {
+            return;
+        }
+        invoice = invoice with { State = InvoiceState.Open, SettledAt = null, RechargeDue = false, NotBefore = null, Case = null };
+        draft.Set(invoice);
+        draft.File = draft.File with { Closed = false };
+        Stepping.Open(draft, invoice, code, charge.Method, isReturned: true);
+    }
+
+    /// <summary>A dispute stops dunning on its invoice.</summary>
+    private static void Dispute(Draft draft, Charge charge, string reason)
+    {
+        if (InvoiceOf(draft, charge) is not { Disputed: false } invoice)
+        {
+            return;
+        }
+        invoice = invoice with { Disputed = true, RechargeDue = false };
+        draft.Set(invoice);
+        // What is disputed was given back already, or will be by the network.
+        draft.Set(charge with { RefundDue = false });
+        draft.Tell(Charging.About(draft, charge, EventTypes.PaymentDisputed) with { Reason = reason });
+        if (invoice is { State: InvoiceState.Open, Case: not null })
+        {
+            draft.Tell(draft.New(EventTypes.DunningStopped, invoice));
+            Stepping.ClearNotices(draft, invoice);
+        }
+    }
+
+    private static void Refund(Draft draft, Charge charge, Money amount)
+    {
+        var isOurs = charge.RefundDue && amount.Minor >= charge.Amount.Minor;
+        draft.Set(charge with { Refunded = amount.Minor, RefundDue = charge.RefundDue && !isOurs });
+        if (!isOurs)
+        {
+            draft.Tell(Charging.About(draft, charge, EventTypes.PaymentRefunded) with { Amount = amount.Minor - charge.Refunded });
+        }
+    }
+
+    private static void PayElsewhere(Draft draft, GatewayNews.PaidElsewhere paid)
+    {
+        var invoice = draft.File.UnpaidInvoice(paid.SubscriptionId, paid.PeriodStart);
+        var pays = invoice is not null && invoice.AmountDue == paid.Amount;
+        draft.Tell(draft.New(pays ? EventTypes.PaymentReceived : EventTypes.PaymentUnexpected) with
+        {
+            Subscription = paid.SubscriptionId,
+            PeriodStart = paid.PeriodStart,
+            Amount = paid.Amount.Minor,
+            Currency = paid.Amount.Currency.Code,
+            Reason = paid.Reference,
+        });
+        if (pays)
+        {
+            // A charge of it that is under way and succeeds later is money taken twice, and goes back.
+            Stepping.Paid(draft, invoice!, null, isElsewhere: true);
+        }
+    }
+
+    private static void Replace(Draft draft, PaymentMethod method, GatewayNews.CardReplaced replaced)
+    {
+        var expires = replaced.Expires ?? method.Expires;
+        if ((expires, replaced.Brand ?? method.Brand, replaced.Last4 ?? method.Last4) == (method.Expires, method.Brand, method.Last4))
+        {
+            return;
+        }
+        draft.Set(method with
+        {
+            Expires = expires,
+            Brand = replaced.Brand ?? method.Brand,
+            Last4 = replaced.Last4 ?? method.Last4,
+            State = MethodState.Ok,
+            KnownAt = draft.Now,
+            ExpiryReminderSent = false,
+            Tries = [],
+        });
+        draft.Tell(draft.New(EventTypes.PaymentMethodReplaced) with { Method = method.Ref, Token = method.Token });
+        Acting.RechargeAll(draft);
+    }
+
+    private static Charge? Find(Draft draft, string key) => draft.File.Charges.FirstOrDefault(c => c.Key == key);
+
+    private static PaymentMethod? Find(AccountFile file, string token) => file.Methods.FirstOrDefault(m => m.Token == token && !m.IsRetired);
+
+    private static Invoice? InvoiceOf(Draft draft, Charge charge) =>
+        draft.File.Invoices.FirstOrDefault(i => i.SubscriptionId == charge.SubscriptionId && i.PeriodStart == charge.PeriodStart);
 }

@@ -100,6 +100,12 @@ public sealed class MemoryBook : IBook
                 {
                     file = file with { Charges = file.Charges.Add(charge) };
                 }
+                // What that charge was for, also when it is settled.
+                if (key is not null && _charges.TryGetValue(key, out var named)
+                    && file.Invoices.All(i => (i.SubscriptionId, i.PeriodStart) != (named.SubscriptionId, named.PeriodStart)))
+                {
+                    file = file with { Invoices = file.Invoices.Add(_invoices[(named.SubscriptionId, named.PeriodStart)]) };
+                }
                 decisions.Add(Save(decide(file)));
             }
             return Task.FromResult(new BatchResult(decisions, []));

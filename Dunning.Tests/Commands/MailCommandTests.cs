@@ -96,7 +96,7 @@ public sealed class MailCommandTests : IDisposable
         var (code, output, error) = await TourBook.RunAsync("mail", "lint");
 
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("20 mails in en, fr", output, StringComparison.Ordinal);
+        Assert.Contains("21 mails in en, fr", output, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -171,7 +171,7 @@ public sealed class CalendarDiaries
             return Samples.Account("a", now) with
             {
                 Subscriptions = [with is null ? subscription : with(subscription)],
-                Methods = [Samples.Card(token, now) with { Expires = expires }],
+                Methods = [expires is null ? Samples.Card(token, now) : Samples.Card(token, now) with { Expires = expires }],
             };
         }, settings);
 }

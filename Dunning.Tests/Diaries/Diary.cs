@@ -4,8 +4,10 @@ using Dunning.Events;
 using Dunning.Gateways.Sandbox;
 using Dunning.Mail;
 using Dunning.Model;
+using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Ports;
+using Dunning.Rules;
 using Dunning.Simulation;
 using NodaTime;
 using NodaTime.Text;
@@ -22,12 +24,13 @@ internal sealed class Diary
 
     private readonly MemoryBook _book = new();
     private readonly MemoryLedger _ledger = new();
-    private readonly Rulebook _rules;
+    private Rulebook _rules;
     private readonly PassRunner _runner;
     private readonly List<BookEvent> _events = [];
     private readonly List<(Instant Start, Instant End)> _outages = [];
     private readonly MailLog _mails = new();
     private readonly List<AccountAction> _actions = [];
+    private readonly List<GatewayNews> _news = [];
     private readonly DateTimeZone _zone;
     private readonly string _account;
     private readonly bool _namesSubscriptions;
@@ -47,6 +50,15 @@ internal sealed class Diary
             OnSaved = d => _events.AddRange(d.Events),
         };
     }
+
+    /// <summary>Another gateway than one that takes any amount.</summary>
+    public GatewayTraits Gateway
+    {
+        init => _rules = _rules with { Gateway = value };
+    }
+
+    /// <summary>The key of the first attempt of the only subscription's period with its card.</summary>
+    public static string KeyOf(LocalDate periodStart, int attempt = 1) => Charging.KeyOf("tests", "s", periodStart, attempt, new MethodRef("card", 0));
 
     /// <summary>The account as it stands.</summary>
     public AccountFile File => Assert.Single(_book.Accounts);
@@ -74,6 +86,13 @@ internal sealed class Diary
         return this;
     }
 
+    /// <summary>The gateway tells it before the next entry: its pass takes it in.</summary>
+    public Diary Tell(GatewayNews news)
+    {
+        _news.Add(news);
+        return this;
+    }
+
     public Diary NewCard(string token, string expires = "2030-01") => Do(ActionNames.UpdatePaymentMethod, a => a with
     {
         Token = token,
@@ -94,7 +113,7 @@ internal sealed class Diary
     private async Task ExpectAsync(Instant until, string local, string[] events)
     {
         Assert.True(until > _now || (_events.Count == 0 && until == _now), $"{local} has passed");
-        if (_actions.Count > 0)
+        if (_actions.Count > 0 || _news.Count > 0)
         {
             // They wait for the entry's own pass: nothing else may come first.
             await RunToAsync(until - Duration.FromHours(1));
@@ -102,6 +121,8 @@ internal sealed class Diary
             _now = until;
             await _book.AnswerAsync([.. _actions.Select(a => new AnswerFor(_account, null, f => Kept(Pass.Act(f, a with { At = until }, until, _rules))))], default);
             _actions.Clear();
+            await _book.AnswerAsync([.. _news.Select(n => new AnswerFor(_account, KeyIn(n), f => Kept(Pass.Told(f, n, until, _rules))))], default);
+            _news.Clear();
         }
         await RunToAsync(until);
         var before = _events.Where(e => e.At < until).Select(Text).ToList();
@@ -112,6 +133,16 @@ internal sealed class Diary
 
     /// <summary>How many charges the gateway has taken money for.</summary>
     public async Task<int> SuccessesAsync() => (await _ledger.SuccessesByAccountAsync(default)).GetValueOrDefault(_account);
+
+    private static string? KeyIn(GatewayNews news) => news switch
+    {
+        GatewayNews.Settled n => n.Key,
+        GatewayNews.Reversed n => n.Key,
+        GatewayNews.Disputed n => n.Key,
+        GatewayNews.DisputeClosed n => n.Key,
+        GatewayNews.Refunded n => n.Key,
+        _ => null,
+    };
 
     private Decision Kept(Decision decision)
     {

@@ -43,6 +43,8 @@ internal static class DocumentSamples
         ["kwd"] = Invoice(s_kuwaiti, TaxTreatment.Export, 0, "KWD", 16745, 1),
         ["credit"] = Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 1499, 3, credit: 1000),
         ["all-by-credit"] = Paid(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 1499, 1, credit: 1799), atFirst: true),
+        ["carried-out"] = Carried(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 30, 1), 0, 36),
+        ["carried-in"] = Paid(Carried(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 4900, 1), 36, 0), atFirst: true),
         ["voided"] = Voided(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 1499, 3, credit: 1000)),
         ["voided-reverse"] = Voided(Invoice(s_greek, TaxTreatment.ReverseCharge, 0, "EUR", 4900, 5)),
         ["long"] = Long(),
@@ -73,6 +75,8 @@ internal static class DocumentSamples
             Subtotal = line.Net,
             Tax = line.Tax,
             CreditApplied = new Money(credit, currency),
+            CarriedIn = Money.Zero(currency),
+            CarriedOut = Money.Zero(currency),
             AmountDue = line.Net + line.Tax - new Money(credit, currency),
         };
     }
@@ -83,6 +87,12 @@ internal static class DocumentSamples
             facts.AmountDue, new LocalDate(2026, 3, atFirst ? 1 : 5), atFirst ? IssuedAt : IssuedAt + Duration.FromDays(4), atFirst,
             facts.AmountDue.Minor == 0, facts.AmountDue.Minor == 0 ? null : "visa", facts.AmountDue.Minor == 0 ? null : "4242"),
     };
+
+    private static InvoiceFacts Carried(InvoiceFacts facts, long carriedIn, long carriedOut)
+    {
+        var (into, outOf) = (new Money(carriedIn, facts.Total.Currency), new Money(carriedOut, facts.Total.Currency));
+        return facts with { CarriedIn = into, CarriedOut = outOf, AmountDue = facts.AmountDue + into - outOf };
+    }
 
     private static InvoiceFacts Voided(InvoiceFacts facts) => facts with
     {

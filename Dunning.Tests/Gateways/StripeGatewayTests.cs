@@ -67,7 +67,7 @@ public sealed class StripeGatewayTests : IAsyncLifetime
     public async Task Charge_ADecline_IsToldAtOnceAndByLookUpAlike(string method, string code, DeclineAdvice advice)
     {
         var request = Request("k1") with { Token = method };
-        var expected = new GatewayOutcome.Declined(code) { Advice = advice };
+        var expected = new GatewayOutcome.Declined(code) { Advice = advice, RetryAfter = method == "pm_network_later" ? Duration.FromDays(1) : null };
         Assert.Equal(expected, await _gateway.ChargeAsync(request, default));
         Assert.Equal(expected, await _gateway.LookUpAsync(request, default));
     }

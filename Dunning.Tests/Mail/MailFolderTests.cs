@@ -55,7 +55,7 @@ public sealed class MailFolderTests : IDisposable
         }).Build();
         var faults = WorkerSettings.Read(configuration).Faults;
         Assert.Contains(faults, f => f.StartsWith(At("fr", "receipt.txt") + ":4: has {{amout}}, but the placeholders are account, amount,", StringComparison.Ordinal));
-        Assert.Contains(At("fr", "receipt.txt") + ": lacks {{account}}, {{amount}}, {{byCredit}}, which the built-in en/receipt.txt tells", faults);
+        Assert.Contains(At("fr", "receipt.txt") + ": lacks {{account}}, {{amount}}, {{byCredit}}, {{carried}}, which the built-in en/receipt.txt tells", faults);
         Assert.Contains(At("en", "language.txt") + ": act.pay is missing", faults);
         Assert.Contains(faults, f => f.StartsWith(At("en", "language.txt") + ":", StringComparison.Ordinal) && f.EndsWith("act.pya is unknown", StringComparison.Ordinal));
         Assert.Contains(faults, f => f.StartsWith(At("en", "recipt.txt") + " is no template", StringComparison.Ordinal));

@@ -238,7 +238,7 @@ public sealed class MailTextsTests
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x\n", "fr/receipt.txt:3: has an {{#if}}, {{else}} or {{/if}} without the others")]
     [InlineData("fr/receipt.txt", "Subject: {{#if amount}}x\n\nx{{/if}}\n", "fr/receipt.txt:1: has an {{#if}}, {{else}} or {{/if}} without the others")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{#if amount}}x{{else}}y{{else}}z{{/if}}\n", "fr/receipt.txt:3: has an {{#if}}, {{else}} or {{/if}} without the others")]
-    [InlineData("fr/receipt.txt", "Subject: x\n\ny\n", "fr/receipt.txt: lacks {{account}}, {{amount}}, {{byCredit}}, which the built-in en/receipt.txt tells")]
+    [InlineData("fr/receipt.txt", "Subject: x\n\ny\n", "fr/receipt.txt: lacks {{account}}, {{amount}}, {{byCredit}}, {{carried}}, which the built-in en/receipt.txt tells")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{#each amount}}\n", "fr/receipt.txt:3: has {{#each amount}}, but the placeholders are")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{{amount}}}\n", "fr/receipt.txt:3: has a brace outside of a {{placeholder}}")]
     [InlineData("fr/receipt.txt", "Subject: x\n\n{{account}}{{amount}}{{byCredit}}\n{{> details}}\nMore\n", "fr/receipt.txt:4: has {{> details}} beside other words")]

@@ -55,6 +55,7 @@ public sealed class RoundTripTests
             VatNumber = null,
             GatewayCustomer = "cus_other",
             Credit = 7,
+            Carried = 0,
             LegalHold = false,
             PurgeOn = new LocalDate(2026, 7, 1),
             PurgeWarningsLeft = [],
@@ -63,10 +64,10 @@ public sealed class RoundTripTests
                 f.Contacts[0] with { Name = "Other", Locale = null, Frequency = MailFrequency.Daily, Bounce = new Bounce(later, "550 at recipient", false) },
                 f.Contacts[1], f.Contacts[2] with { Bounce = null },
             ],
-            Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok }],
+            Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok, Tries = [new CardTry(1, later)] }],
             Subscriptions = [f.Subscriptions[0] with { RenewsOn = new LocalDate(2026, 9, 1), CancelKept = false, PendingPlan = null }],
-            Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
-            Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later }],
+            Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, NotBefore = null, Disputed = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
+            Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later, MissedSince = null, Resolution = ChargeResolution.NeverMade, Refunded = 3 }],
             Mails =
             [
                 f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later, Detail = "no answer in time" }] },
@@ -106,6 +107,8 @@ public sealed class RoundTripTests
 
         Assert.Empty(result.Faults);
         Assert.Equal(ChargeState.Succeeded, result.Decisions[1].Before.Charges.Single().State);
+        // And what it was for: news of it may open that again.
+        Assert.Equal(InvoiceState.Paid, result.Decisions[1].Before.Invoices.Single().State);
         Assert.True((await rig.ReadAsync("a")).Charges.Single().RefundDue);
     }
 
@@ -116,7 +119,11 @@ public sealed class RoundTripTests
         {
             TaxTreatment = TaxTreatment.EuConsumer,
             CreditApplied = new Money(99, f.Currency),
-            AmountDue = new Money(1700, f.Currency),
+            CarriedIn = 36,
+            CarriedOut = 6,
+            AmountDue = new Money(1730, f.Currency),
+            NotBefore = later,
+            Disputed = true,
             ReconciledAt = later,
             RechargeDue = true,
             Case = new DunningCase
@@ -130,6 +137,7 @@ public sealed class RoundTripTests
                 WarningLeftOn = new LocalDate(2026, 2, 23),
                 Exhausted = true,
                 HasNotices = true,
+                AnnouncedFor = new LocalDate(2026, 2, 24),
             },
         };
         return f with
@@ -139,6 +147,7 @@ public sealed class RoundTripTests
             GatewayCustomer = "cus_1",
             LegalHold = true,
             Credit = 12,
+            Carried = 6,
             Access = Access.Limited,
             SuspendedOn = new LocalDate(2026, 3, 1),
             SuspendedAt = Rig.Now,
@@ -158,7 +167,11 @@ public sealed class RoundTripTests
             }],
             Methods =
             [
-                f.Methods[0] with { State = MethodState.Blocked, Authenticated = true, ExpiryReminderSent = true },
+                f.Methods[0] with
+                {
+                    State = MethodState.Blocked, Authenticated = true, ExpiryReminderSent = true,
+                    Tries = [new CardTry(1799, Rig.Now), new CardTry(1799, later), new CardTry(5, later)],
+                },
                 new PaymentMethod { Id = "b", Generation = 2, Token = "t", IsBackup = true, KnownAt = later, State = MethodState.Waiting },
             ],
             Subscriptions =
@@ -177,6 +190,7 @@ public sealed class RoundTripTests
                     Key = "key", SubscriptionId = invoice.SubscriptionId, PeriodStart = invoice.PeriodStart, Attempt = 2, Kind = AttemptKind.Recharge,
                     Method = f.Methods[0].Ref, Token = f.Methods[0].Token, Amount = invoice.AmountDue, State = ChargeState.InFlight,
                     FirstCalledAt = Rig.Now, LastCalledAt = later, LookedUpAt = later, Stuck = true, MethodUpdatedSince = true, RefundDue = true,
+                    MissedSince = later, Resolution = ChargeResolution.Failed, Refunded = 2,
                 },
             ],
             Mails =
@@ -189,7 +203,7 @@ public sealed class RoundTripTests
                     Facts = new MailFacts
                     {
                         Subscription = "s", Plan = "p", NewPlan = "n", PeriodStart = new LocalDate(2026, 1, 1), PeriodEnd = new LocalDate(2026, 1, 2),
-                        Amount = 3, Currency = "EUR", Owed = 7, ByCredit = true, Code = "c", Step = 1, NextAttemptOn = new LocalDate(2026, 1, 3), SuspendsOn = new LocalDate(2026, 1, 4),
+                        Amount = 3, Currency = "EUR", Owed = 7, ByCredit = true, Carried = 8, Returned = true, Code = "c", Step = 1, NextAttemptOn = new LocalDate(2026, 1, 3), SuspendsOn = new LocalDate(2026, 1, 4),
                         PurgeOn = new LocalDate(2026, 1, 5), Date = new LocalDate(2026, 1, 6), Until = later, CardBrand = "visa", CardLast4 = "4242",
                         CardExpires = new YearMonth(2027, 2),
                         Items = [new DigestItem(MailTemplates.Receipt, later, new MailFacts { Subscription = "t", Amount = 4 }), new DigestItem(MailTemplates.PlanChanged, Rig.Now, new MailFacts())],

@@ -125,7 +125,8 @@ public sealed class SchemaTests : IAsyncLifetime
         Assert.Equal("open paid voided written_off", All(Texts.Invoice));
         Assert.Equal("domestic eu_consumer reverse_charge export", All(Texts.Tax));
         Assert.Equal("first step recharge", All(Texts.Attempt));
-        Assert.Equal("in_flight unknown pending succeeded failed abandoned refused", All(Texts.Charge));
+        Assert.Equal("in_flight unknown pending succeeded failed abandoned refused reversed", All(Texts.Charge));
+        Assert.Equal("none never_made failed", All(Texts.Resolution));
         Assert.Equal("pending accepted dead dropped held digested", All(Texts.Delivery));
         Assert.Equal("at_once daily weekly", All(Texts.Frequency));
         Assert.Equal("reconcile renew dun end_access purge remind mail", All(Texts.Pass));

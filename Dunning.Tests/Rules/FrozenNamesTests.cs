@@ -19,6 +19,7 @@ public sealed class FrozenNamesTests
         credit.applied
         dunning.exhausted dunning.opened dunning.recovered dunning.step dunning.stopped email.dropped email.sent
         invoice.issued invoice.paid invoice.voided invoice.written_off notice.cleared notice.posted
+        payment.dispute_closed payment.disputed payment.received payment.refunded payment.reversed payment.unexpected payment_method.gone payment_method.replaced
         subscription.cancel_scheduled subscription.canceled subscription.expired subscription.plan_changed subscription.renewed subscription.resumed
         """);
 
@@ -28,7 +29,7 @@ public sealed class FrozenNamesTests
         const string names =
             """
             access_granted account_purged account_reactivated account_suspended cancellation_scheduled cancellation_withdrawn card_expiring
-            credit_issued digest payment_failed payment_method_updated payment_recovered plan_changed purge_warning receipt renewal_upcoming
+            credit_issued debit_upcoming digest payment_failed payment_method_updated payment_recovered plan_changed purge_warning receipt renewal_upcoming
             subscription_canceled subscription_expired subscription_expiring suspension_warning
             """;
         AssertFrozen(Constants(typeof(MailTemplates)), names);
@@ -42,7 +43,7 @@ public sealed class FrozenNamesTests
     [Fact]
     public void Actions() => AssertFrozen(Constants(typeof(ActionNames)),
         """
-        abandon_charge add_contact authenticate cancel change_plan credit grant_access remove_contact resume set_auto_renew
+        abandon_charge add_contact authenticate cancel change_plan credit grant_access remove_contact resolve_charge resume retry_charge set_auto_renew
         set_contact update_payment_method
         """);
 
@@ -58,7 +59,8 @@ public sealed class FrozenNamesTests
     [InlineData(typeof(InvoiceState), "Open Paid Voided WrittenOff")]
     [InlineData(typeof(TaxTreatment), "Domestic EuConsumer ReverseCharge Export")]
     [InlineData(typeof(AttemptKind), "First Step Recharge")]
-    [InlineData(typeof(ChargeState), "InFlight Unknown Pending Succeeded Failed Abandoned Refused")]
+    [InlineData(typeof(ChargeState), "InFlight Unknown Pending Succeeded Failed Abandoned Refused Reversed")]
+    [InlineData(typeof(ChargeResolution), "None NeverMade Failed")]
     [InlineData(typeof(DeliveryState), "Pending Accepted Dead Dropped Held Digested")]
     [InlineData(typeof(MailFrequency), "AtOnce Daily Weekly")]
     [InlineData(typeof(IntervalUnit), "Day Week Month Year")]

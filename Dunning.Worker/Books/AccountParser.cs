@@ -186,6 +186,9 @@ internal sealed class AccountParser(
         return contacts.ToImmutable();
     }
 
+    internal static string? ReadLast4(ObjectFields fields) => fields.Shaped("last4", 100, t => t.Length == 4 && t.All(char.IsAsciiLetterOrDigit),
+        "is not four digits", "the last four digits of the card or account, as text", required: false);
+
     internal static string? ReadEmail(ObjectFields fields) => fields.Shaped("email", 1000, Shapes.IsMailAddress,
         "is no mail address", "one @, no spaces, up to 254 characters, such as claire@example.com", Given.Address);
 
@@ -206,8 +209,7 @@ internal sealed class AccountParser(
             var isDefault = fields.Flag("default") ?? false;
             var isBackup = fields.Flag("backup") ?? false;
             var brand = fields.OptionalText("brand", 50);
-            var last4 = fields.Shaped("last4", 100, t => t.Length == 4 && t.All(char.IsAsciiLetterOrDigit), "is not four digits",
-                "the last four digits of the card or account, as text", required: false);
+            var last4 = ReadLast4(fields);
             if (id is not null && !ids.Add(id))
             {
                 fields.Add("id", Given.Text(id), "is there already in this account", "a method's id once in an account");

@@ -18,18 +18,21 @@ internal static class ActionsFile
     {
         [ActionNames.AbandonCharge] = ["subscription"],
         [ActionNames.AddContact] = ["email", "role", "name", "locale", "frequency"],
-        [ActionNames.Authenticate] = [],
+        [ActionNames.Authenticate] = ["method"],
         [ActionNames.Cancel] = ["subscription"],
         [ActionNames.ChangePlan] = ["subscription", "plan"],
         [ActionNames.Credit] = ["amount"],
         [ActionNames.GrantAccess] = ["days"],
         [ActionNames.RemoveContact] = ["email"],
+        [ActionNames.ResolveCharge] = ["subscription", "outcome"],
         [ActionNames.Resume] = ["subscription"],
+        [ActionNames.RetryCharge] = ["subscription", "period_start"],
         [ActionNames.SetAutoRenew] = ["subscription", "value"],
         [ActionNames.SetContact] = ["email", "locale", "frequency"],
-        [ActionNames.UpdatePaymentMethod] = ["token", "exp"],
+        [ActionNames.UpdatePaymentMethod] = ["token", "exp", "method", "brand", "last4"],
     }.ToImmutableSortedDictionary(StringComparer.Ordinal);
 
+    private static readonly string[] Outcomes = ["succeeded", "failed", "never_made"];
     private static readonly string[] Common = ["at", "account", "do"];
     private static readonly string[] AllFields = [.. Common, .. FieldsOf.Values.SelectMany(f => f).Distinct()];
 
@@ -98,6 +101,11 @@ internal static class ActionsFile
         }
         bool Has(string name) => own.Contains(name);
         var subscription = Has("subscription") ? fields.Text("subscription", Shapes.MaxId) : null;
+        var method = Has("method") ? fields.OptionalText("method", Shapes.MaxId) : null;
+        var outcome = Has("outcome") ? fields.Word("outcome", Outcomes) : -1;
+        var periodStart = Has("period_start") ? fields.Date("period_start", required: false) : null;
+        var brand = Has("brand") ? fields.OptionalText("brand", 50) : null;
+        var last4 = Has("last4") ? AccountParser.ReadLast4(fields) : null;
         var plan = Has("plan") ? fields.Text("plan", Shapes.MaxId) : null;
         var token = Has("token") ? AccountParser.ReadToken(fields, isToken, tokenHelp) : null;
         var expires = Has("exp") ? fields.OptionalMonth("exp") : null;
@@ -116,6 +124,11 @@ internal static class ActionsFile
         return new AccountAction(at!.Value, account!, does!)
         {
             Subscription = subscription,
+            Method = method,
+            Outcome = outcome < 0 ? null : Outcomes[outcome],
+            PeriodStart = periodStart,
+            Brand = brand,
+            Last4 = last4,
             Token = token,
             Expires = expires,
             Plan = plan,

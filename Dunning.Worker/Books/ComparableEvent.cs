@@ -60,6 +60,14 @@ public sealed record ComparableEvent(Instant At, string Account, string Text)
         [EventTypes.ContactReachable] = ["to"],
         [EventTypes.EmailSent] = ["template", "to"],
         [EventTypes.EmailDropped] = ["template", "to"],
+        [EventTypes.PaymentDisputed] = [.. Charge, "reason"],
+        [EventTypes.PaymentDisputeClosed] = [.. Charge, "reason"],
+        [EventTypes.PaymentReceived] = ["subscription", "period_start", "amount", "reason"],
+        [EventTypes.PaymentRefunded] = Charge,
+        [EventTypes.PaymentReversed] = [.. Charge, "code"],
+        [EventTypes.PaymentUnexpected] = ["subscription", "period_start", "amount", "reason"],
+        [EventTypes.PaymentMethodGone] = ["method"],
+        [EventTypes.PaymentMethodReplaced] = ["method"],
         [EventTypes.ActionRejected] = ["do"],
     }.ToFrozenDictionary(StringComparer.Ordinal);
 

@@ -118,9 +118,9 @@ internal sealed class ObjectFields
     public bool? Flag(string name, bool required = false) => Get(name, JsonKind.Bool, "true or false", "true or false", required)?.Bool;
 
     /// <summary>A calendar date from 1970 to 2200.</summary>
-    public LocalDate? Date(string name)
+    public LocalDate? Date(string name, bool required = true)
     {
-        if (Get(name, JsonKind.Text, "a date", "a date such as \"2026-03-31\"", required: true) is not { } value)
+        if (Get(name, JsonKind.Text, "a date", "a date such as \"2026-03-31\"", required) is not { } value)
         {
             return null;
         }

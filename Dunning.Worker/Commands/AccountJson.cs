@@ -135,6 +135,8 @@ internal static class AccountJson
             ["attempts"] = invoice.Attempts,
             ["last_failure"] = page.LastFailure(invoice),
             ["recharge_due"] = invoice.RechargeDue,
+            ["not_before"] = At(invoice.NotBefore),
+            ["disputed"] = invoice.Disputed,
             ["case"] = invoice.Case is not { } dunningCase ? null : new JsonObject
             {
                 ["day_zero"] = On(dunningCase.DayZero),

@@ -56,7 +56,7 @@ internal sealed record AccountPage(
             : InstantPattern.General.Parse(simulation) is { Success: true } simulated ? simulated.Value : file.LastEventAt;
         now = Instant.Max(now, file.LastEventAt);
         var catalog = await new PostgresCatalog(database.Source).LoadAsync(ct);
-        var book = new Rulebook(rules, catalog, await store.InstallationAsync(ct));
+        var book = new Rulebook(rules, catalog, await store.InstallationAsync(ct)) { Gateway = simulation is null ? settings.Payments.Traits : GatewayTraits.Any };
         var methods = sheet.Methods.ToDictionary(m => new MethodRef(m.Id, m.Generation), MethodOf);
         return new AccountPage(
             now,

@@ -13,13 +13,18 @@ internal static class ActCommand
     public static Command Create(CommandContext context)
     {
         var account = new Argument<string?>("ACCOUNT") { Description = "The account's id", Arity = ArgumentArity.ZeroOrOne };
-        var what = new Argument<string?>("DO") { Description = "update_payment_method, authenticate, cancel, resume, set_auto_renew, change_plan, abandon_charge, credit, grant_access, add_contact, set_contact, remove_contact", Arity = ArgumentArity.ZeroOrOne };
+        var what = new Argument<string?>("DO") { Description = "update_payment_method, authenticate, cancel, resume, set_auto_renew, change_plan, abandon_charge, resolve_charge, retry_charge, credit, grant_access, add_contact, set_contact, remove_contact", Arity = ArgumentArity.ZeroOrOne };
         var file = new Option<FileInfo?>("--file") { Description = "Many actions instead, one JSON object a line as in a book's actions.jsonl; each is decided now, its 'at' only orders them" };
         var fields = new Dictionary<string, Option<string?>>(StringComparer.Ordinal)
         {
-            ["subscription"] = new("--subscription") { Description = "cancel, resume, set_auto_renew, change_plan, abandon_charge: which subscription" },
+            ["subscription"] = new("--subscription") { Description = "cancel, resume, set_auto_renew, change_plan, abandon_charge, resolve_charge, retry_charge: which subscription" },
             ["token"] = new("--token") { Description = "update_payment_method: the gateway's token" },
             ["exp"] = new("--exp") { Description = "update_payment_method: expiry month, such as 2029-06" },
+            ["method"] = new("--method") { Description = "update_payment_method, authenticate: which method; default: the default method" },
+            ["brand"] = new("--brand") { Description = "update_payment_method: the card's brand, for mails" },
+            ["last4"] = new("--last4") { Description = "update_payment_method: the card's last four digits, for mails" },
+            ["outcome"] = new("--outcome") { Description = "resolve_charge: what has become of a stuck charge: succeeded, failed or never_made" },
+            ["period_start"] = new("--period-start") { Description = "retry_charge: first day of the period, where a subscription has several unpaid invoices" },
             ["plan"] = new("--plan") { Description = "change_plan: the plan's code" },
             ["value"] = new("--value") { Description = "set_auto_renew: true or false" },
             ["amount"] = new("--amount") { Description = "credit: in the minor unit of the account's currency" },

@@ -44,6 +44,14 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.InvoiceWrittenOff => $"invoice of {On(e.PeriodStart)} written off",
         EventTypes.NoticeCleared => "in-app notice taken down",
         EventTypes.NoticePosted => $"in-app notice '{AccountWords.Plain(e.Kind ?? "")}' shown to {AccountWords.Audience(e.Audience ?? "")}",
+        EventTypes.PaymentDisputed => $"{words.Amount(e.Amount)} disputed{On(e.Method)} ({AccountWords.Plain(e.Reason ?? "no reason given")}): dunning of its invoice stops",
+        EventTypes.PaymentDisputeClosed => e.Reason == "won" ? $"the dispute of {Charge(e)} is won" : $"the dispute of {Charge(e)} is lost: the money is gone",
+        EventTypes.PaymentReceived => $"{words.Amount(e.Amount)} paid elsewhere ({e.Reason}) for the invoice of {On(e.PeriodStart)}",
+        EventTypes.PaymentRefunded => $"{words.Amount(e.Amount)} refunded at the gateway{On(e.Method)}",
+        EventTypes.PaymentReversed => $"{words.Amount(e.Amount)} taken back by the bank{On(e.Method)} ({Declined(e.Code)})",
+        EventTypes.PaymentUnexpected => $"{words.Amount(e.Amount)} paid elsewhere ({e.Reason}) for the invoice of {On(e.PeriodStart)}, but that is not what it asks for: look at it",
+        EventTypes.PaymentMethodGone => $"the payment method can't be charged any more{On(e.Method)}: detached, or its mandate is withdrawn",
+        EventTypes.PaymentMethodReplaced => $"the card was replaced by its issuer{On(e.Method)}",
         EventTypes.SubscriptionCanceled => $"subscription {e.Subscription} canceled",
         EventTypes.SubscriptionCancelScheduled => $"subscription {e.Subscription} is to end on {On(e.EndsOn)}",
         EventTypes.SubscriptionExpired => $"subscription {e.Subscription} expired",
@@ -56,6 +64,8 @@ internal sealed class EventSentences(AccountWords words)
     private string Issued(BookEvent e)
     {
         var credit = e.CreditApplied > 0 ? $", less {words.Amount(e.CreditApplied)} of credit" : "";
+        credit += e.CarriedIn > 0 ? $", and {words.Amount(e.CarriedIn)} carried over" : "";
+        credit += e.CarriedOut > 0 ? $"; {words.Amount(e.CarriedOut)} is left for the next" : "";
         return $"invoice for {Period(e)}: {words.Amount(e.AmountDue)} due ({words.Amount(e.Subtotal)} + {words.Amount(e.Tax)} tax{credit})";
     }
 
@@ -85,6 +95,7 @@ internal sealed class EventSentences(AccountWords words)
         "no_payment_method" => "no payment method",
         "hard_decline" => "the payment method was declined for good",
         "authentication_required" => "the customer must authenticate first",
+        "network_limit" => "the card networks allow no more attempts for now",
         _ => AccountWords.Plain(reason ?? "no reason given"),
     };
 }

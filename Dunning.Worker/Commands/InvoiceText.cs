@@ -61,6 +61,14 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint) : TextSheet(p
         {
             Row("credit", Money(-_invoice.CreditApplied));
         }
+        if (_invoice.CarriedIn != 0)
+        {
+            Row("carried in", Money(_invoice.CarriedIn));
+        }
+        if (_invoice.CarriedOut != 0)
+        {
+            Row("carried over", Money(-_invoice.CarriedOut));
+        }
         Row("due", Money(_invoice.AmountDue));
     }
 

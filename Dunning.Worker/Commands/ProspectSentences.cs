@@ -51,6 +51,7 @@ internal sealed class ProspectSentences(AccountWords words, AccountFile file, Lo
         Obstacle.UnpaidInvoice => UnpaidOf(p.Subscription),
         Obstacle.UnknownCharge => "the outcome of a charge is unknown",
         Obstacle.WarningNotSent => "its warning has not left yet",
+        Obstacle.Disputed => "its payment is disputed",
         Obstacle.LegalHold => "there is a legal hold",
         Obstacle.RechargeWaiting => "a charge is waiting",
     };

@@ -19,10 +19,11 @@ public sealed partial class DocumentTexts
     {
         ["rate"] = "number", ["file.invoice"] = "number", ["file.receipt"] = "number", ["file.credit_note"] = "number", ["page"] = "page pages",
         ["of"] = "date number", ["capital"] = "capital", ["siren"] = "number", ["vat"] = "number", ["status.paid"] = "date", ["status.paid_card"] = "card date",
-        ["status.paid_credit"] = "date", ["status.due"] = "amount", ["credit_note.reason"] = "date number", ["credit_note.credit"] = "amount",
+        ["status.paid_credit"] = "date", ["status.carried"] = "amount", ["status.due"] = "amount", ["credit_note.reason"] = "date number",
+        ["credit_note.credit"] = "amount",
     }.Concat(
         ("decimal title.invoice title.receipt title.credit_note number issued period due cancels seller buyer description quantity unit_price vat_rate net "
-        + "vat_by_rate base vat_amount subtotal tax total credit_applied paid amount_due credited mention.reverse_charge mention.export nature terms penalties "
+        + "vat_by_rate base vat_amount subtotal tax total credit_applied carried_in carried_out paid amount_due credited mention.reverse_charge mention.export nature terms penalties "
         + "recovery receipt.notice receipt.amount receipt.invoice receipt.date receipt.method receipt.method_unknown receipt.method_credit receipt.plan "
         + "einvoice.description").Split(' ').Select(k => KeyValuePair.Create(k, ""))).ToFrozenDictionary(StringComparer.Ordinal);
 

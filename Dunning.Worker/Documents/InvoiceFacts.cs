@@ -61,7 +61,13 @@ public sealed record InvoiceFacts
     public required Money Tax { get; init; }
     public required Money CreditApplied { get; init; }
 
-    /// <summary>What is left after the credit.</summary>
+    /// <summary>Left over by earlier invoices, since the gateway could not take it, and asked for by this one.</summary>
+    public required Money CarriedIn { get; init; }
+
+    /// <summary>Left over for the next invoice.</summary>
+    public required Money CarriedOut { get; init; }
+
+    /// <summary>What is left after the credit and what is carried over.</summary>
     public required Money AmountDue { get; init; }
 
     /// <summary>Set once it is paid.</summary>

@@ -135,6 +135,14 @@ public sealed class PdfRenderer(DocumentTexts texts, DocumentLook? look = null, 
         {
             yield return (words["credit_applied"], zero - facts.CreditApplied, false);
         }
+        if (facts.CarriedIn > zero)
+        {
+            yield return (words["carried_in"], facts.CarriedIn, false);
+        }
+        if (facts.CarriedOut > zero)
+        {
+            yield return (words["carried_out"], zero - facts.CarriedOut, false);
+        }
         if (facts.PaidAtFirst is not null && facts.AmountDue > zero)
         {
             yield return (words["paid"], zero - facts.AmountDue, false);
@@ -152,6 +160,10 @@ public sealed class PdfRenderer(DocumentTexts texts, DocumentLook? look = null, 
             {
                 yield return (words["credit_note.credit", ("amount", language.Amount(facts.CreditApplied.Minor, facts.CreditApplied.Currency))], false);
             }
+        }
+        else if (facts.CarriedOut.Minor > 0 && facts.AmountDue.Minor == 0)
+        {
+            yield return (words["status.carried", ("amount", language.Amount(facts.CarriedOut.Minor, facts.CarriedOut.Currency))], true);
         }
         else if (facts.PaidAtFirst is { } payment)
         {

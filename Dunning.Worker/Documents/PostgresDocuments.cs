@@ -164,7 +164,7 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
             $"""
             select i.account_id, i.subscription_id, i.period_start, i.period_end, i.series, i.year, i.number, i.issued_at, i.issued_on, i.plan_code,
                    p.names::text as plan_names, i.quantity, i.currency, i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied,
-                   i.amount_due, s.identity::text as seller, i.buyer::text as buyer, r.state, r.settled_at,
+                   i.carried_in, i.carried_out, i.amount_due, s.identity::text as seller, i.buyer::text as buyer, r.state, r.settled_at,
                    r.case_schedule is null as has_no_case, {IsFinal} as is_final,
                    paid.amount as paid_amount, paid.brand as paid_brand, paid.last4 as paid_last4,
                    c.series as note_series, c.year as note_year, c.number as note_number, c.issued_at as note_issued_at, c.issued_on as note_issued_on,
@@ -191,7 +191,7 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     private sealed record InvoiceRow(
         string AccountId, string SubscriptionId, DateOnly PeriodStart, DateOnly PeriodEnd, string Series, int Year, long Number, DateTime IssuedAt,
         DateOnly IssuedOn, string PlanCode, string? PlanNames, int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp,
-        long Tax, long CreditApplied, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool HasNoCase, bool IsFinal, long? PaidAmount,
+        long Tax, long CreditApplied, long CarriedIn, long CarriedOut, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool HasNoCase, bool IsFinal, long? PaidAmount,
         string? PaidBrand, string? PaidLast4, string? NoteSeries, int? NoteYear, long? NoteNumber, DateTime? NoteIssuedAt, DateOnly? NoteIssuedOn,
         string? NoteSeller)
     {
@@ -202,7 +202,8 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         public bool Has(DocumentKind kind) => kind switch
         {
             DocumentKind.Invoice => true,
-            DocumentKind.Receipt => State == "paid",
+            // Of an invoice that is carried over whole nothing was received.
+            DocumentKind.Receipt => State == "paid" && (AmountDue > 0 || CreditApplied > 0 || CarriedOut == 0),
             DocumentKind.CreditNote => NoteSeries is not null,
         };
 
@@ -227,6 +228,8 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
                 Subtotal = Of(Subtotal),
                 Tax = Of(Tax),
                 CreditApplied = Of(CreditApplied),
+                CarriedIn = Of(CarriedIn),
+                CarriedOut = Of(CarriedOut),
                 AmountDue = Of(AmountDue),
                 Payment = State != "paid" ? null : new PaymentFacts(
                     Of(PaidAmount ?? 0), LocalClock.LocalDateOf(SettledAt!.Value.Instant(), ZoneData.Current[seller.TimeZone]), SettledAt.Value.Instant(),

@@ -24,6 +24,9 @@ public sealed partial record PaymentSettings
     /// <summary>It moves real money.</summary>
     public bool IsLive => Stripe is { Key.IsLive: true };
 
+    /// <summary>What rules must know of the gateway.</summary>
+    public GatewayTraits Traits => Stripe is null ? GatewayTraits.Any : StripeGateway.Traits;
+
     /// <summary>What a token looks like, told with the fault of one that is none.</summary>
     public string TokenHelp => Stripe is null ? "a token of the sandbox, such as sandbox_ok" : "a payment method of Stripe, such as pm_1Mr2JgLkdIwHu7ixp0nOTnTo";
 

@@ -126,7 +126,7 @@ public sealed class Engine : IAsyncDisposable
     public async Task<Rulebook> RulebookAsync(CancellationToken ct)
     {
         LastCatalog = await _catalog.LoadAsync(ct);
-        return new Rulebook(Rules, LastCatalog, Installation);
+        return new Rulebook(Rules, LastCatalog, Installation) { Gateway = _settings.Payments.Traits };
     }
 
     /// <summary>Runs one pass now. <paramref name="onSaved"/> is called for each decision saved, from several threads.</summary>
@@ -148,15 +148,27 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
     public Task<Decision> ActAsync(AccountAction action, CancellationToken ct) =>
-        DecideAsync(action.Account, (file, now, book) => Pass.Act(file, action, now, book), ct);
+        DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct);
+
+    /// <summary>Decides on what the gateway tells by itself, read anew there.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such account.</exception>
+    public Task<Decision> ToldAsync(string account, GatewayNews news, CancellationToken ct) => DecideAsync(account, news switch
+    {
+        GatewayNews.Settled settled => settled.Key,
+        GatewayNews.Reversed reversed => reversed.Key,
+        GatewayNews.Disputed disputed => disputed.Key,
+        GatewayNews.DisputeClosed closed => closed.Key,
+        GatewayNews.Refunded refunded => refunded.Key,
+        _ => null,
+    }, (file, now, book) => Pass.Told(file, news, now, book), ct);
 
     /// <summary>Decides that mail to a contact came back after it had been taken. <paramref name="reason"/> is codes alone.</summary>
     public Task<Decision> BouncedAsync(string account, int contact, string reason, CancellationToken ct) =>
-        DecideAsync(account, (file, now, book) => Pass.Bounced(file, contact, reason, now, book), ct);
+        DecideAsync(account, null, (file, now, book) => Pass.Bounced(file, contact, reason, now, book), ct);
 
     /// <summary>Decides an operator's word that mail reaches a contact again.</summary>
     public Task<Decision> ReachableAsync(string account, int contact, CancellationToken ct) =>
-        DecideAsync(account, (file, now, book) => Pass.Reachable(file, contact, now, book), ct);
+        DecideAsync(account, null, (file, now, book) => Pass.Reachable(file, contact, now, book), ct);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -196,10 +208,10 @@ public sealed class Engine : IAsyncDisposable
         }
     }
 
-    private async Task<Decision> DecideAsync(string account, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct)
+    private async Task<Decision> DecideAsync(string account, string? chargeKey, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct)
     {
         var (book, now) = (await RulebookAsync(ct), Now());
-        var result = await Book.AnswerAsync([new AnswerFor(account, null, file => decide(file, now, book))], ct);
+        var result = await Book.AnswerAsync([new AnswerFor(account, chargeKey, file => decide(file, now, book))], ct);
         return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
     }
 

@@ -60,6 +60,7 @@ internal static class MailSamples
         }),
         new(MailTemplates.CreditIssued, "", new MailFacts { Amount = 5000, Currency = "EUR" }),
         new(MailTemplates.CreditIssued, "yen", new MailFacts { Amount = 7900, Currency = "JPY" }),
+        new(MailTemplates.DebitUpcoming, "", s_invoice with { Date = new LocalDate(2026, 3, 3), CardBrand = "sepa_debit", CardLast4 = "3000", CardExpires = null }),
         new(MailTemplates.Digest, "", new MailFacts
         {
             Items =
@@ -76,6 +77,7 @@ internal static class MailSamples
         new(MailTemplates.PaymentFailed, "no-method", s_failed with { Code = "no_payment_method", NextAttemptOn = null, CardBrand = null, CardLast4 = null }),
         new(MailTemplates.PaymentFailed, "blocked", s_failed with { Code = "hard_decline", NextAttemptOn = null, Owed = 237_600 }),
         new(MailTemplates.PaymentFailed, "suspended", s_failed with { NextAttemptOn = null, SuspendsOn = null, PurgeOn = new LocalDate(2026, 6, 30) }),
+        new(MailTemplates.PaymentFailed, "returned", s_failed with { Returned = true, CardBrand = "sepa_debit", CardLast4 = "3000" }),
         new(MailTemplates.PaymentFailed, "dinar", s_failed with { Amount = 16_745, Currency = "KWD" }),
         new(MailTemplates.PaymentMethodUpdated, "", new MailFacts { CardExpires = new YearMonth(2029, 8), Date = new LocalDate(2026, 4, 3) }),
         new(MailTemplates.PaymentMethodUpdated, "debt", new MailFacts { CardExpires = new YearMonth(2029, 8), Owed = 118_800, Currency = "EUR" }),
@@ -86,6 +88,7 @@ internal static class MailSamples
         new(MailTemplates.PurgeWarning, "blocked", s_debt),
         new(MailTemplates.Receipt, "", s_invoice),
         new(MailTemplates.Receipt, "credit", s_invoice with { Amount = 0, ByCredit = true }),
+        new(MailTemplates.Receipt, "carried", s_invoice with { Amount = 0, Carried = 36, CardBrand = null, CardLast4 = null }),
         new(MailTemplates.Receipt, "debit", s_invoice with { CardBrand = "sepa_debit", CardLast4 = "3000" }),
         new(MailTemplates.RenewalUpcoming, "", s_invoice with { Plan = "Team, yearly", Date = new LocalDate(2026, 3, 3), PeriodEnd = new LocalDate(2027, 3, 3) }),
         new(MailTemplates.RenewalUpcoming, "credit", s_invoice with { Amount = 0, Date = new LocalDate(2026, 3, 3), PeriodEnd = new LocalDate(2027, 3, 3) }),

@@ -10,8 +10,8 @@ internal static class MailValues
     /// <summary>What the mails' own texts may place.</summary>
     public static ImmutableArray<string> Names { get; } =
     [
-        "account", "amount", "byCredit", "card", "cardExpires", "company", "count", "date", "name", "newPlan", "nextAttemptOn", "owed", "period", "plan",
-        "purgeOn", "reason", "several", "suspendsOn", "until",
+        "account", "amount", "byCredit", "card", "cardExpires", "carried", "company", "count", "date", "name", "newPlan", "nextAttemptOn", "owed", "period", "plan",
+        "purgeOn", "reason", "returned", "several", "suspendsOn", "until",
     ];
 
     /// <summary>What only the two layouts may place, beside <see cref="Names"/>. <c>body</c> and <c>toDo</c> are text, <c>paragraphs</c> HTML.</summary>
@@ -36,9 +36,10 @@ internal static class MailValues
         {
             ["account"] = OneLine.Of(account.Name),
             ["amount"] = nothingDue ? null : Amount(facts.Amount),
-            ["byCredit"] = nothingDue || facts.ByCredit ? "yes" : null,
+            ["byCredit"] = (nothingDue && facts.Carried is null) || facts.ByCredit ? "yes" : null,
             ["card"] = nothingDue ? null : language.Card(facts.CardBrand, facts.CardLast4),
             ["cardExpires"] = facts.CardExpires is { } month ? language.Month(month) : null,
+            ["carried"] = Amount(facts.Carried),
             ["company"] = options.Company,
             ["count"] = facts.Items.IsEmpty ? null : facts.Items.Length.ToString(CultureInfo.InvariantCulture),
             ["date"] = facts.Date is { } date ? language.Date(date) : null,
@@ -50,6 +51,7 @@ internal static class MailValues
             ["plan"] = Plan(facts.Plan),
             ["purgeOn"] = facts.PurgeOn is { } purge ? language.Date(purge) : null,
             ["reason"] = facts.Code is { } code ? language.Reason(code) : null,
+            ["returned"] = facts.Returned ? "yes" : null,
             ["several"] = facts.Items.Length > 1 ? "yes" : null,
             ["suspendsOn"] = facts.SuspendsOn is { } suspension ? language.Date(suspension) : null,
             ["until"] = facts.Until is { } until ? language.Time(until, account.TimeZone) : null,

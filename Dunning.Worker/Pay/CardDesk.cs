@@ -149,7 +149,7 @@ internal sealed class CardDesk(Engine engine, LinkSettings settings, Func<Cancel
             case CardAnswer.Stored stored:
                 return await TakeAsync(file, session, stored, nextLook, ct);
             case CardAnswer.Confirmed:
-                await HandInAsync(file, session, new AccountAction(engine.Now(), file.Id, ActionNames.Authenticate), ct);
+                await HandInAsync(file, session, new AccountAction(engine.Now(), file.Id, ActionNames.Authenticate) { Method = session.MethodId }, ct);
                 return false;
             case CardAnswer.Failed(var code):
                 await Sessions.SettleAsync(session.Id, "failed", code, engine.Now(), ct);
@@ -217,7 +217,8 @@ internal sealed class CardDesk(Engine engine, LinkSettings settings, Func<Cancel
 
     private async Task HandInAsync(AccountFile file, CardSessionRow session, AccountAction action, CancellationToken ct)
     {
-        var isConfirmed = action.Do == ActionNames.Authenticate && PayLinks.Waiting(file)?.Ref != session.Method;
+        // It was handed in before, or has changed since.
+        var isConfirmed = session.Method is { } method && !file.Methods.Any(m => m.Ref == method && m.State == MethodState.Waiting);
         var decision = default(Passes.Decision);
         if (!isConfirmed)
         {

@@ -44,8 +44,9 @@ public sealed class PayLinks(NpgsqlDataSource source, LinkSettings settings, Tim
             Instant.FromUnixTimeSeconds(at.ToUnixTimeSeconds()));
     }
 
-    /// <summary>The default method, when its payments wait for the customer.</summary>
-    public static PaymentMethod? Waiting(AccountFile account) => account.DefaultMethod is { State: MethodState.Waiting } method ? method : null;
+    /// <summary>A method whose payments wait for the customer, the default before backups; null when none does.</summary>
+    public static PaymentMethod? Waiting(AccountFile account) => account.Methods.Where(m => m is { State: MethodState.Waiting, IsRetired: false })
+        .OrderByDescending(m => m.IsDefault).ThenBy(m => m.Id, StringComparer.Ordinal).FirstOrDefault();
 
     /// <summary>What a token says, or null when it is none of ours. Keys are read anew, so that one that was dropped is dead at once.</summary>
     public async Task<PayLink?> FindAsync(string token, CancellationToken ct)

@@ -220,7 +220,7 @@ internal sealed class Changes
     private static bool SameDocument(Invoice a, Invoice b) =>
         a.PeriodEnd == b.PeriodEnd && a.PlanCode == b.PlanCode && a.PlanVersion == b.PlanVersion && a.Quantity == b.Quantity
         && a.UnitPrice == b.UnitPrice && a.Subtotal == b.Subtotal && a.TaxTreatment == b.TaxTreatment && a.TaxRateBp == b.TaxRateBp
-        && a.Tax == b.Tax && a.CreditApplied == b.CreditApplied && a.AmountDue == b.AmountDue && a.IssuedAt == b.IssuedAt;
+        && a.Tax == b.Tax && a.CreditApplied == b.CreditApplied && a.CarriedIn == b.CarriedIn && a.CarriedOut == b.CarriedOut && a.AmountDue == b.AmountDue && a.IssuedAt == b.IssuedAt;
 
     private static void Require(bool holds, string otherwise)
     {

@@ -30,7 +30,7 @@ internal static class Files
     internal const string Sql =
         """
         select id, name, legal_name, country, time_zone, currency, locale, line1, line2, postal_code, city, vat_number, gateway_customer,
-               legal_hold, credit, access, suspended_on, suspended_at, purge_on, access_until, purge_reminders_sent,
+               legal_hold, credit, carried, access, suspended_on, suspended_at, purge_on, access_until, purge_reminders_sent,
                array_to_string(purge_warnings_left, ',') as purge_warnings_left, closed, purged_at, erased_at, last_event_at, event_count,
                mail_count, contact_count, version, lease_until, lease_version
         from dunning.account where id = any(@ids) order by id;
@@ -39,7 +39,7 @@ internal static class Files
         from dunning.contact where account_id = any(@ids) and not removed order by account_id, number;
 
         select account_id, id, generation, token, expires, is_default, is_backup, brand, last4, state, authenticated, known_at,
-               expiry_reminder_sent, retired
+               expiry_reminder_sent, retired, tries
         from dunning.payment_method where account_id = any(@ids) and not retired order by account_id, id, generation;
 
         select id, account_id, plan_code, interval_unit, interval_count, quantity, anchor, renews_on, renews_on_known_at, auto_renew,
@@ -47,17 +47,25 @@ internal static class Files
         from dunning.subscription where account_id = any(@ids) and state = 'live' order by account_id, id;
 
         select i.subscription_id, i.period_start, i.period_end, i.account_id, i.issued_at, i.plan_code, i.plan_version, i.quantity, i.currency,
-               i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied, i.amount_due,
+               i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied, i.carried_in, i.carried_out, i.amount_due,
                r.state, r.settled_at, r.attempts, r.attempted_at, r.reconciled_at, r.recharge_due,
                r.case_schedule, s.steps as case_steps, r.case_opened_at, r.case_day_zero, r.case_last_step, r.case_last_step_on,
-               r.case_warned_on, r.case_warning_left_on, r.case_exhausted, r.case_has_notices
-        from dunning.receivable r
+               r.case_warned_on, r.case_warning_left_on, r.case_exhausted, r.case_has_notices, r.case_announced_for, r.not_before, r.disputed
+        from (
+            select * from dunning.receivable where account_id = any(@ids) and state = 'open'
+            union all
+            -- What a charge that is over was for: news of it may change its invoice.
+            select p.* from dunning.charge c
+            join dunning.receivable p on p.subscription_id = c.subscription_id and p.period_start = c.period_start and p.state <> 'open'
+            where c.key = any(@keys)
+        ) r
         join dunning.invoice i on i.subscription_id = r.subscription_id and i.period_start = r.period_start
         left join dunning.dunning_schedule s on s.fingerprint = r.case_schedule
-        where r.account_id = any(@ids) and r.state = 'open' order by r.account_id, r.period_start, r.subscription_id;
+        order by r.account_id, r.period_start, r.subscription_id;
 
         select c.key, c.account_id, c.subscription_id, c.period_start, c.attempt, c.kind, c.method_id, c.method_generation, m.token, c.amount,
-               c.currency, c.state, c.first_called_at, c.last_called_at, c.looked_up_at, c.stuck, c.method_updated_since, c.code, c.refund_due
+               c.currency, c.state, c.first_called_at, c.last_called_at, c.looked_up_at, c.stuck, c.method_updated_since, c.code, c.refund_due,
+               c.missed_since, c.resolution, c.refunded
         from (
             select * from dunning.charge where account_id = any(@ids) and state in ('in_flight', 'unknown', 'pending')
             union all

@@ -42,6 +42,11 @@ internal static class Json
         {
             json.WriteBoolean("by_credit", true);
         }
+        Number(json, "carried", f.Carried);
+        if (f.Returned)
+        {
+            json.WriteBoolean("returned", true);
+        }
         Text(json, "code", f.Code);
         Number(json, "step", f.Step);
         Date(json, "next_attempt_on", f.NextAttemptOn);
@@ -81,6 +86,8 @@ internal static class Json
         Currency = Text(json, "currency"),
         Owed = Number(json, "owed"),
         ByCredit = json.TryGetProperty("by_credit", out _),
+        Carried = Number(json, "carried"),
+        Returned = json.TryGetProperty("returned", out _),
         Code = Text(json, "code"),
         Step = (int?)Number(json, "step"),
         NextAttemptOn = Date(json, "next_attempt_on"),
@@ -104,6 +111,8 @@ internal static class Json
             Number(json, "subtotal", e.Subtotal);
             Number(json, "tax", e.Tax);
             Number(json, "credit_applied", e.CreditApplied);
+            Number(json, "carried_in", e.CarriedIn);
+            Number(json, "carried_out", e.CarriedOut);
             Number(json, "amount_due", e.AmountDue);
             Text(json, "currency", e.Currency);
             Number(json, "amount", e.Amount);
@@ -151,6 +160,8 @@ internal static class Json
             Subtotal = Number(json, "subtotal"),
             Tax = Number(json, "tax"),
             CreditApplied = Number(json, "credit_applied"),
+            CarriedIn = Number(json, "carried_in"),
+            CarriedOut = Number(json, "carried_out"),
             AmountDue = Number(json, "amount_due"),
             Currency = Text(json, "currency"),
             Amount = Number(json, "amount"),

@@ -27,7 +27,7 @@ public sealed record InvoiceFilter(string? Account = null, LocalDate? From = nul
 public sealed record LedgerRow(
     string Kind, string Series, int Year, long Count, DateTime IssuedAt, DateOnly IssuedOn, string Account, string Buyer, string Country, string? VatNumber,
     string Plan, string Subscription, DateOnly PeriodStart, DateOnly PeriodEnd, int Quantity, string Currency, long UnitPrice, long Subtotal, int TaxRateBp,
-    string TaxTreatment, long Tax, long CreditApplied, long AmountDue, string? State, DateTime? SettledAt, string Locale, string? CancelsSeries = null,
+    string TaxTreatment, long Tax, long CreditApplied, long CarriedIn, long CarriedOut, long AmountDue, string? State, DateTime? SettledAt, string Locale, string? CancelsSeries = null,
     int? CancelsYear = null, long? CancelsCount = null)
 {
     /// <summary>As it stands on the document.</summary>
@@ -158,13 +158,13 @@ public sealed class PostgresInvoices(NpgsqlDataSource source)
         ];
         return $"""
             select 'invoice' as kind, i.series, i.year, i.number as count, i.issued_at, i.issued_on, {Common}
-                   i.quantity, i.currency, i.unit_price, i.subtotal, i.tax_rate_bp, i.tax_treatment, i.tax, i.credit_applied, i.amount_due, r.state, r.settled_at,
+                   i.quantity, i.currency, i.unit_price, i.subtotal, i.tax_rate_bp, i.tax_treatment, i.tax, i.credit_applied, i.carried_in, i.carried_out, i.amount_due, r.state, r.settled_at,
                    a.locale, null::text as cancels_series, null::int as cancels_year, null::bigint as cancels_count
             from dunning.invoice i join dunning.receivable r using (subscription_id, period_start) join dunning.account a on a.id = i.account_id
             {Where("i")}
             union all
             select 'credit_note', c.series, c.year, c.number, c.issued_at, c.issued_on, {Common}
-                   -i.quantity, i.currency, i.unit_price, -i.subtotal, i.tax_rate_bp, i.tax_treatment, -i.tax, -i.credit_applied, -i.amount_due, null, null,
+                   -i.quantity, i.currency, i.unit_price, -i.subtotal, i.tax_rate_bp, i.tax_treatment, -i.tax, -i.credit_applied, -i.carried_in, -i.carried_out, -i.amount_due, null, null,
                    a.locale, i.series, i.year, i.number
             from dunning.credit_note c join dunning.invoice i using (subscription_id, period_start)
             join dunning.receivable r using (subscription_id, period_start) join dunning.account a on a.id = i.account_id

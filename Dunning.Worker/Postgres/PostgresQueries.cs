@@ -23,7 +23,7 @@ public sealed record SubscriptionView(
 public sealed record InvoiceView(
     string SubscriptionId, DateOnly PeriodStart, DateOnly PeriodEnd, string Series, int Year, long Number, DateTime IssuedAt, DateOnly IssuedOn,
     string PlanCode, int PlanVersion, int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp, long Tax,
-    long CreditApplied, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, int Attempts, bool RechargeDue,
+    long CreditApplied, long CarriedIn, long CarriedOut, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, int Attempts, bool RechargeDue,
     DateOnly? CaseDayZero, int? CaseLastStep, DateOnly? CaseLastStepOn, bool? CaseExhausted);
 
 public sealed record CreditNoteView(string Series, int Year, long Number, string SubscriptionId, DateOnly PeriodStart, DateOnly IssuedOn);
@@ -82,7 +82,7 @@ public sealed class PostgresQueries(NpgsqlDataSource source)
 
             select i.subscription_id, i.period_start, i.period_end, i.series, i.year, i.number, i.issued_at, i.issued_on, i.plan_code,
                    i.plan_version, i.quantity, i.currency, i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied,
-                   i.amount_due, i.seller, i.buyer::text as buyer, r.state, r.settled_at, r.attempts, r.recharge_due, r.case_day_zero,
+                   i.carried_in, i.carried_out, i.amount_due, i.seller, i.buyer::text as buyer, r.state, r.settled_at, r.attempts, r.recharge_due, r.case_day_zero,
                    r.case_last_step, r.case_last_step_on, r.case_exhausted
             from dunning.invoice i join dunning.receivable r using (subscription_id, period_start)
             where i.subscription_id = any(array(select id from dunning.subscription where account_id = @id))

@@ -13,7 +13,7 @@ using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before 
 
 internal sealed record AccountRow(
     string Id, string Name, string LegalName, string Country, string TimeZone, string Currency, string Locale,
-    string Line1, string? Line2, string PostalCode, string City, string? VatNumber, string? GatewayCustomer, bool LegalHold, long Credit,
+    string Line1, string? Line2, string PostalCode, string City, string? VatNumber, string? GatewayCustomer, bool LegalHold, long Credit, long Carried,
     string Access, DateOnly? SuspendedOn, DateTime? SuspendedAt, DateOnly? PurgeOn, DateTime? AccessUntil, int PurgeRemindersSent,
     string PurgeWarningsLeft, bool Closed, DateTime? PurgedAt, DateTime? ErasedAt, DateTime LastEventAt, long EventCount, int MailCount,
     int ContactCount, long Version, DateTime? LeaseUntil, long LeaseVersion)
@@ -32,6 +32,7 @@ internal sealed record AccountRow(
         GatewayCustomer = GatewayCustomer,
         LegalHold = LegalHold,
         Credit = Credit,
+        Carried = Carried,
         Access = Texts.Access[Access],
         SuspendedOn = SuspendedOn.Local(),
         SuspendedAt = SuspendedAt.Instant(),
@@ -65,7 +66,7 @@ internal sealed record ContactRow(
 
 internal sealed record MethodRow(
     string AccountId, string Id, int Generation, string? Token, DateOnly? Expires, bool IsDefault, bool IsBackup, string? Brand, string? Last4,
-    string State, bool Authenticated, DateTime KnownAt, bool ExpiryReminderSent, bool Retired)
+    string State, bool Authenticated, DateTime KnownAt, bool ExpiryReminderSent, bool Retired, string Tries)
 {
     public PaymentMethod ToMethod() => new()
     {
@@ -82,6 +83,7 @@ internal sealed record MethodRow(
         KnownAt = KnownAt.Instant(),
         ExpiryReminderSent = ExpiryReminderSent,
         IsRetired = Retired,
+        Tries = TryList.Parse(Tries),
     };
 }
 
@@ -111,10 +113,11 @@ internal sealed record SubscriptionRow(
 
 internal sealed record InvoiceRow(
     string SubscriptionId, DateOnly PeriodStart, DateOnly PeriodEnd, string AccountId, DateTime IssuedAt, string PlanCode, int PlanVersion,
-    int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp, long Tax, long CreditApplied, long AmountDue,
-    string State, DateTime? SettledAt, int Attempts, DateTime? AttemptedAt, DateTime? ReconciledAt, bool RechargeDue,
+    int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp, long Tax, long CreditApplied,
+    long CarriedIn, long CarriedOut, long AmountDue, string State, DateTime? SettledAt, int Attempts, DateTime? AttemptedAt, DateTime? ReconciledAt, bool RechargeDue,
     string? CaseSchedule, string? CaseSteps, DateTime? CaseOpenedAt, DateOnly? CaseDayZero, int? CaseLastStep, DateOnly? CaseLastStepOn,
-    DateOnly? CaseWarnedOn, DateOnly? CaseWarningLeftOn, bool? CaseExhausted, bool? CaseHasNotices)
+    DateOnly? CaseWarnedOn, DateOnly? CaseWarningLeftOn, bool? CaseExhausted, bool? CaseHasNotices, DateOnly? CaseAnnouncedFor,
+    DateTime? NotBefore, bool Disputed)
 {
     // A database sees a handful of schedules in its life.
     private static readonly ConcurrentDictionary<string, StepSchedule> Schedules = new(StringComparer.Ordinal);
@@ -136,6 +139,8 @@ internal sealed record InvoiceRow(
             TaxRateBp = TaxRateBp,
             Tax = new Money(Tax, currency),
             CreditApplied = new Money(CreditApplied, currency),
+            CarriedIn = CarriedIn,
+            CarriedOut = CarriedOut,
             AmountDue = new Money(AmountDue, currency),
             IssuedAt = IssuedAt.Instant(),
             State = Texts.Invoice[State],
@@ -144,6 +149,8 @@ internal sealed record InvoiceRow(
             AttemptedAt = AttemptedAt.Instant(),
             ReconciledAt = ReconciledAt.Instant(),
             RechargeDue = RechargeDue,
+            NotBefore = NotBefore.Instant(),
+            Disputed = Disputed,
             Case = CaseSchedule is null ? null : new DunningCase
             {
                 Schedule = Schedules.GetOrAdd(CaseSteps!, StepSchedule.Parse),
@@ -155,6 +162,7 @@ internal sealed record InvoiceRow(
                 WarningLeftOn = CaseWarningLeftOn.Local(),
                 Exhausted = CaseExhausted!.Value,
                 HasNotices = CaseHasNotices!.Value,
+                AnnouncedFor = CaseAnnouncedFor.Local(),
             },
         };
     }
@@ -163,7 +171,7 @@ internal sealed record InvoiceRow(
 internal sealed record ChargeRow(
     string Key, string AccountId, string SubscriptionId, DateOnly PeriodStart, int Attempt, string Kind, string MethodId, int MethodGeneration,
     string? Token, long Amount, string Currency, string State, DateTime FirstCalledAt, DateTime LastCalledAt, DateTime? LookedUpAt, bool Stuck,
-    bool MethodUpdatedSince, string? Code, bool RefundDue)
+    bool MethodUpdatedSince, string? Code, bool RefundDue, DateTime? MissedSince, string Resolution, long Refunded)
 {
     public Charge ToCharge() => new()
     {
@@ -183,6 +191,9 @@ internal sealed record ChargeRow(
         MethodUpdatedSince = MethodUpdatedSince,
         Code = Code,
         RefundDue = RefundDue,
+        MissedSince = MissedSince.Instant(),
+        Resolution = Texts.Resolution[Resolution],
+        Refunded = Refunded,
     };
 }
 

@@ -107,13 +107,14 @@ internal static class Save
         .Moment("access_until", d => d.After.AccessUntil)
         .Moment("purged_at", d => d.After.PurgedAt)
         .Moment("erased_at", d => d.After.ErasedAt)
+        .Long("carried", d => d.After.Carried)
         .Text("purge_warnings_left", d => string.Join(',', d.After.PurgeWarningsLeft.Select(LocalDatePattern.Iso.Format)))
         .Statement(
             """
             update dunning.account a set
                 version = u.version, event_count = u.event_count, lease_version = u.lease_version, lease_until = u.lease_until,
                 last_event_at = u.last_event_at, mail_count = u.mail_count, contact_count = u.contact_count, credit = u.credit,
-                purge_reminders_sent = u.purge_reminders_sent, access = u.access, legal_hold = u.legal_hold, closed = u.closed,
+                carried = u.carried, purge_reminders_sent = u.purge_reminders_sent, access = u.access, legal_hold = u.legal_hold, closed = u.closed,
                 suspended_on = u.suspended_on, suspended_at = u.suspended_at, purge_on = u.purge_on, access_until = u.access_until,
                 purged_at = u.purged_at, erased_at = u.erased_at, purge_warnings_left = string_to_array(u.purge_warnings_left, ',')::date[]
             from {rows}
@@ -171,7 +172,7 @@ internal static class Save
         update dunning.payment_method m set
             token = u.token, expires = u.expires, is_default = u.is_default, is_backup = u.is_backup, brand = u.brand, last4 = u.last4,
             state = u.state, authenticated = u.authenticated, known_at = u.known_at, expiry_reminder_sent = u.expiry_reminder_sent,
-            retired = u.retired
+            retired = u.retired, tries = u.tries
         from {rows}
         where m.account_id = u.account_id and m.id = u.id and m.generation = u.generation
         """);
@@ -179,7 +180,7 @@ internal static class Save
     private static NpgsqlBatchCommand? MethodsNew(List<Of<PaymentMethod>> rows) => rows.Count == 0 ? null : Methods(rows).Statement(
         """
         insert into dunning.payment_method (account_id, id, generation, token, expires, is_default, is_backup, brand, last4, state,
-            authenticated, known_at, expiry_reminder_sent, retired)
+            authenticated, known_at, expiry_reminder_sent, retired, tries)
         select * from {rows}
         """);
 
@@ -197,7 +198,8 @@ internal static class Save
         .Flag("authenticated", r => r.Thing.Authenticated)
         .Moment("known_at", r => r.Thing.KnownAt)
         .Flag("expiry_reminder_sent", r => r.Thing.ExpiryReminderSent)
-        .Flag("retired", r => r.Thing.IsRetired);
+        .Flag("retired", r => r.Thing.IsRetired)
+        .Text("tries", r => TryList.Write(r.Thing.Tries));
 
     private static NpgsqlBatchCommand? Subscriptions(List<Of<Subscription>> rows) => rows.Count == 0 ? null : SubscriptionRows(rows).Statement(
         """
@@ -248,7 +250,8 @@ internal static class Save
             reconciled_at = u.reconciled_at, recharge_due = u.recharge_due, case_schedule = u.case_schedule,
             case_opened_at = u.case_opened_at, case_day_zero = u.case_day_zero, case_last_step = u.case_last_step,
             case_last_step_on = u.case_last_step_on, case_warned_on = u.case_warned_on, case_warning_left_on = u.case_warning_left_on,
-            case_exhausted = u.case_exhausted, case_has_notices = u.case_has_notices
+            case_exhausted = u.case_exhausted, case_has_notices = u.case_has_notices, case_announced_for = u.case_announced_for,
+            not_before = u.not_before, disputed = u.disputed
         from {rows}
         where r.subscription_id = u.subscription_id and r.period_start = u.period_start and r.account_id = u.account_id
         """);
@@ -258,7 +261,7 @@ internal static class Save
         """
         insert into dunning.receivable (subscription_id, period_start, account_id, state, settled_at, attempts, attempted_at, reconciled_at,
             recharge_due, case_schedule, case_opened_at, case_day_zero, case_last_step, case_last_step_on, case_warned_on,
-            case_warning_left_on, case_exhausted, case_has_notices)
+            case_warning_left_on, case_exhausted, case_has_notices, case_announced_for, not_before, disputed)
         select * from {rows}
         """);
 
@@ -280,14 +283,17 @@ internal static class Save
         .Date("case_warned_on", r => r.Thing.Case?.WarnedOn)
         .Date("case_warning_left_on", r => r.Thing.Case?.WarningLeftOn)
         .Flag("case_exhausted", r => r.Thing.Case?.Exhausted)
-        .Flag("case_has_notices", r => r.Thing.Case?.HasNotices);
+        .Flag("case_has_notices", r => r.Thing.Case?.HasNotices)
+        .Date("case_announced_for", r => r.Thing.Case?.AnnouncedFor)
+        .Moment("not_before", r => r.Thing.NotBefore)
+        .Flag("disputed", r => r.Thing.Disputed);
 
     private static NpgsqlBatchCommand? ChargesChanged(List<Of<Charge>> rows) => rows.Count == 0 ? null : Charges(rows).Statement(
         """
         update dunning.charge c set
             kind = u.kind, state = u.state, first_called_at = u.first_called_at, last_called_at = u.last_called_at,
             looked_up_at = u.looked_up_at, stuck = u.stuck, method_updated_since = u.method_updated_since, code = u.code,
-            refund_due = u.refund_due
+            refund_due = u.refund_due, missed_since = u.missed_since, resolution = u.resolution, refunded = u.refunded
         from {rows}
         where c.key = u.key and c.account_id = u.account_id
         """);
@@ -296,12 +302,14 @@ internal static class Save
     private static NpgsqlBatchCommand? ChargesNew(List<Of<Charge>> rows) => rows.Count == 0 ? null : Charges(rows).Statement(
         """
         insert into dunning.charge as c (key, account_id, subscription_id, period_start, attempt, kind, method_id, method_generation, amount,
-            currency, state, first_called_at, last_called_at, looked_up_at, stuck, method_updated_since, code, refund_due)
+            currency, state, first_called_at, last_called_at, looked_up_at, stuck, method_updated_since, code, refund_due,
+            missed_since, resolution, refunded)
         select * from {rows}
         on conflict (key) do update set
             kind = excluded.kind, state = excluded.state, first_called_at = excluded.first_called_at,
             last_called_at = excluded.last_called_at, looked_up_at = excluded.looked_up_at, stuck = excluded.stuck,
-            method_updated_since = excluded.method_updated_since, code = excluded.code, refund_due = excluded.refund_due
+            method_updated_since = excluded.method_updated_since, code = excluded.code, refund_due = excluded.refund_due,
+            missed_since = excluded.missed_since, resolution = excluded.resolution, refunded = excluded.refunded
         where c.state = 'refused' and c.account_id = excluded.account_id and c.amount = excluded.amount
             and c.method_id = excluded.method_id and c.method_generation = excluded.method_generation
         """);
@@ -324,7 +332,10 @@ internal static class Save
         .Flag("stuck", r => r.Thing.Stuck)
         .Flag("method_updated_since", r => r.Thing.MethodUpdatedSince)
         .Text("code", r => r.Thing.Code)
-        .Flag("refund_due", r => r.Thing.RefundDue);
+        .Flag("refund_due", r => r.Thing.RefundDue)
+        .Moment("missed_since", r => r.Thing.MissedSince)
+        .Text("resolution", r => Texts.Resolution[r.Thing.Resolution])
+        .Long("refunded", r => r.Thing.Refunded);
 
     private static NpgsqlBatchCommand? Sent(List<(AccountFile Account, Model.Mail Mail, Recipient Recipient)> rows) => rows.Count == 0 ? null :
         new RowSet<(AccountFile Account, Model.Mail Mail, Recipient Recipient)>(rows)
@@ -460,6 +471,8 @@ internal static class Save
             .Int("tax_rate_bp", r => r.Invoice.TaxRateBp)
             .Long("tax", r => r.Invoice.Tax.Minor)
             .Long("credit_applied", r => r.Invoice.CreditApplied.Minor)
+            .Long("carried_in", r => r.Invoice.CarriedIn)
+            .Long("carried_out", r => r.Invoice.CarriedOut)
             .Long("amount_due", r => r.Invoice.AmountDue.Minor)
             .Statement(
                 """
@@ -473,12 +486,12 @@ internal static class Save
                 )
                 insert into dunning.invoice (subscription_id, period_start, period_end, account_id, series, year, number, issued_at, issued_on,
                     plan_code, plan_version, quantity, currency, unit_price, subtotal, tax_treatment, tax_rate_bp, tax, credit_applied,
-                    amount_due, seller, buyer)
+                    carried_in, carried_out, amount_due, seller, buyer)
                 select subscription_id, period_start, period_end, account_id, series, year,
                     last_number - count(*) over (partition by series, year)
                         + row_number() over (partition by series, year order by issued_at, subscription_id, period_start),
                     issued_at, issued_on, plan_code, plan_version, quantity, currency, unit_price, subtotal, tax_treatment, tax_rate_bp, tax,
-                    credit_applied, amount_due, seller, buyer
+                    credit_applied, carried_in, carried_out, amount_due, seller, buyer
                 from new join taken using (series, year)
                 """);
     }

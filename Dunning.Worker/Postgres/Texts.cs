@@ -40,7 +40,10 @@ internal static class Texts
 
     public static readonly TextOf<ChargeState> Charge = new(
         (ChargeState.InFlight, "in_flight"), (ChargeState.Unknown, "unknown"), (ChargeState.Pending, "pending"), (ChargeState.Succeeded, "succeeded"),
-        (ChargeState.Failed, "failed"), (ChargeState.Abandoned, "abandoned"), (ChargeState.Refused, "refused"));
+        (ChargeState.Failed, "failed"), (ChargeState.Abandoned, "abandoned"), (ChargeState.Refused, "refused"), (ChargeState.Reversed, "reversed"));
+
+    public static readonly TextOf<ChargeResolution> Resolution = new(
+        (ChargeResolution.None, "none"), (ChargeResolution.NeverMade, "never_made"), (ChargeResolution.Failed, "failed"));
 
     public static readonly TextOf<DeliveryState> Delivery = new(
         (DeliveryState.Pending, "pending"), (DeliveryState.Accepted, "accepted"), (DeliveryState.Dead, "dead"), (DeliveryState.Dropped, "dropped"),

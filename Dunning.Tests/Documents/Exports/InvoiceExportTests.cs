@@ -11,7 +11,7 @@ public sealed class InvoiceExportTests
 {
     private static readonly LedgerRow s_invoice = new(
         "invoice", "INV", 2026, 42, Utc(2026, 3, 1), new DateOnly(2026, 3, 1), "acme", "Œuvres d’Été SARL", "FR", null, "team-monthly", "acme-1",
-        new DateOnly(2026, 3, 1), new DateOnly(2026, 4, 1), 3, "EUR", 1499, 4497, 550, "domestic", 247, 1000, 3744, "paid", Utc(2026, 3, 2), "fr");
+        new DateOnly(2026, 3, 1), new DateOnly(2026, 4, 1), 3, "EUR", 1499, 4497, 550, "domestic", 247, 1000, 36, 0, 3780, "paid", Utc(2026, 3, 2), "fr");
 
     public static TheoryData<string, string> Formulas { get; } = new()
     {
@@ -29,12 +29,12 @@ public sealed class InvoiceExportTests
         Assert.Equal(4, lines.Length); // the last one ended, too
         Assert.StartsWith("kind;number;issued_on;account;buyer;", lines[0], StringComparison.Ordinal);
         Assert.Equal(
-            "invoice;INV-2026-000042;2026-03-01;acme;Œuvres d’Été SARL;FR;;acme-1;team-monthly;2026-03-01;2026-04-01;3;EUR;14,99;44,97;5,50;domestic;2,47;47,44;10,00;37,44;paid;2026-03-02T08:00:00Z;",
+            "invoice;INV-2026-000042;2026-03-01;acme;Œuvres d’Été SARL;FR;;acme-1;team-monthly;2026-03-01;2026-04-01;3;EUR;14,99;44,97;5,50;domestic;2,47;47,44;10,00;0,36;0,00;37,80;paid;2026-03-02T08:00:00Z;",
             lines[1]);
         Assert.Equal(
-            "credit_note;CN-2026-000001;2026-03-09;acme;Œuvres d’Été SARL;FR;;acme-1;team-monthly;2026-03-01;2026-04-01;-3;EUR;14,99;-44,97;5,50;domestic;-2,47;-47,44;-10,00;-37,44;;;INV-2026-000042",
+            "credit_note;CN-2026-000001;2026-03-09;acme;Œuvres d’Été SARL;FR;;acme-1;team-monthly;2026-03-01;2026-04-01;-3;EUR;14,99;-44,97;5,50;domestic;-2,47;-47,44;-10,00;-0,36;0,00;-37,80;;;INV-2026-000042",
             lines[2]);
-        Assert.All(lines[..3], l => Assert.Equal(24, l.Split(';').Length));
+        Assert.All(lines[..3], l => Assert.Equal(26, l.Split(';').Length));
     }
 
     [Theory]
@@ -106,8 +106,8 @@ public sealed class InvoiceExportTests
 
     private static LedgerRow Note() => s_invoice with
     {
-        Kind = "credit_note", Series = "CN", Count = 1, IssuedOn = new DateOnly(2026, 3, 9), Quantity = -3, Subtotal = -4497, Tax = -247, CreditApplied = -1000,
-        AmountDue = -3744, State = null, SettledAt = null, CancelsSeries = "INV", CancelsYear = 2026, CancelsCount = 42,
+        Kind = "credit_note", Series = "CN", Count = 1, IssuedOn = new DateOnly(2026, 3, 9), Quantity = -3, Subtotal = -4497, Tax = -247, CreditApplied = -1000, CarriedIn = -36,
+        AmountDue = -3780, State = null, SettledAt = null, CancelsSeries = "INV", CancelsYear = 2026, CancelsCount = 42,
     };
 
     private static DateTime Utc(int year, int month, int day) => new(year, month, day, 8, 0, 0, DateTimeKind.Utc);

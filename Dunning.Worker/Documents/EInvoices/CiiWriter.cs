@@ -90,7 +90,7 @@ internal static class CiiWriter
                 Ram("TaxBasisTotalAmount", Decimal(facts.Subtotal)),
                 Ram("TaxTotalAmount", new XAttribute("currencyID", currency), Decimal(facts.Tax)),
                 Ram("GrandTotalAmount", Decimal(facts.Total)),
-                e.Prepaid.Minor > 0 ? Ram("TotalPrepaidAmount", Decimal(e.Prepaid)) : null,
+                e.Prepaid.Minor != 0 ? Ram("TotalPrepaidAmount", Decimal(e.Prepaid)) : null,
                 Ram("DuePayableAmount", Decimal(e.Payable))),
             e.Note is null ? null : Ram("InvoiceReferencedDocument",
                 Ram("IssuerAssignedID", facts.Number), Ram("FormattedIssueDateTime", Day(s_qdt, facts.IssuedOn))));

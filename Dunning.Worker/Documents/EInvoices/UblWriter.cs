@@ -49,7 +49,7 @@ internal static class UblWriter
                 Amount("LineExtensionAmount", facts.Subtotal),
                 Amount("TaxExclusiveAmount", facts.Subtotal),
                 Amount("TaxInclusiveAmount", facts.Total),
-                e.Prepaid.Minor > 0 ? Amount("PrepaidAmount", e.Prepaid) : null,
+                e.Prepaid.Minor != 0 ? Amount("PrepaidAmount", e.Prepaid) : null,
                 Amount("PayableAmount", e.Payable)),
             facts.Lines.Select((l, i) => Cac(root + "Line",
                 Cbc("ID", Whole(i + 1)),

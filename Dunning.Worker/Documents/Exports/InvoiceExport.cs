@@ -27,7 +27,7 @@ internal static class InvoiceExport
         await using var csv = new CsvWriter(file, separator);
         await csv.RowAsync(
             "kind", "number", "issued_on", "account", "buyer", "country", "vat_number", "subscription", "plan", "period_start", "period_end", "quantity", "currency",
-            "unit_price", "subtotal", "tax_rate", "tax_treatment", "tax", "total", "credit_applied", "amount_due", "state", "settled_at", "cancels");
+            "unit_price", "subtotal", "tax_rate", "tax_treatment", "tax", "total", "credit_applied", "carried_in", "carried_out", "amount_due", "state", "settled_at", "cancels");
         return await CountAsync(rows, row =>
         {
             var currency = Currency.Of(row.Currency);
@@ -35,7 +35,7 @@ internal static class InvoiceExport
                 row.Kind, csv.Text(row.Number), Day(row.IssuedOn), csv.Text(row.Account), csv.Text(row.Buyer), csv.Text(row.Country), csv.Text(row.VatNumber),
                 csv.Text(row.Subscription), csv.Text(row.Plan), Day(row.PeriodStart), Day(row.PeriodEnd), row.Quantity.ToString(CultureInfo.InvariantCulture), row.Currency,
                 csv.Amount(row.UnitPrice, currency), csv.Amount(row.Subtotal, currency), csv.Percent(row.TaxRateBp), row.TaxTreatment, csv.Amount(row.Tax, currency),
-                csv.Amount(row.Total, currency), csv.Amount(row.CreditApplied, currency), csv.Amount(row.AmountDue, currency), row.State ?? "", At(row.SettledAt) ?? "",
+                csv.Amount(row.Total, currency), csv.Amount(row.CreditApplied, currency), csv.Amount(row.CarriedIn, currency), csv.Amount(row.CarriedOut, currency), csv.Amount(row.AmountDue, currency), row.State ?? "", At(row.SettledAt) ?? "",
                 csv.Text(row.Cancels));
         }, ct);
     }
@@ -83,7 +83,7 @@ internal static class InvoiceExport
     {
         row.Kind, row.Number, IssuedOn = Day(row.IssuedOn), IssuedAt = At(row.IssuedAt), row.Account, row.Buyer, row.Country, row.VatNumber, row.Subscription, row.Plan,
         PeriodStart = Day(row.PeriodStart), PeriodEnd = Day(row.PeriodEnd), row.Quantity, row.Currency, row.UnitPrice, row.Subtotal, row.TaxRateBp, row.TaxTreatment,
-        row.Tax, row.Total, row.CreditApplied, row.AmountDue, row.State, SettledAt = At(row.SettledAt), row.Cancels,
+        row.Tax, row.Total, row.CreditApplied, row.CarriedIn, row.CarriedOut, row.AmountDue, row.State, SettledAt = At(row.SettledAt), row.Cancels,
     };
 
     /// <summary>ISO 8601.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Dunning.Model;
+using Dunning.Options;
 
 namespace Dunning.Gateways.Stripe;
 
@@ -22,6 +23,16 @@ internal static class StripeAmount
         ["GBP"] = 30, ["HKD"] = 400, ["HUF"] = 17500, ["INR"] = 50, ["JPY"] = 50, ["MXN"] = 1000, ["MYR"] = 200, ["NOK"] = 300, ["NZD"] = 50,
         ["PLN"] = 200, ["RON"] = 200, ["SEK"] = 300, ["SGD"] = 50, ["THB"] = 1000,
     }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    /// <summary>What Stripe takes in a currency, in ISO 4217's minor units. A least amount that is not known here is told by its answer.</summary>
+    public static ChargeableAmounts Taken(Currency currency)
+    {
+        var (code, least) = (currency.Code, Math.Max(1, s_least.GetValueOrDefault(currency.Code)));
+        return s_hundredfold.Contains(code) ? new ChargeableAmounts(Math.Max(1, least / 100), 1)
+            : s_whole.Contains(code) ? new ChargeableAmounts(least * 100, 100)
+            : currency.Digits == 3 ? new ChargeableAmounts(Math.Max(10, least), 10)
+            : new ChargeableAmounts(least, 1);
+    }
 
     /// <summary>The amount in Stripe's units, or why Stripe would not take it.</summary>
     public static (long Units, string? Fault) Of(Money amount)

@@ -1,4 +1,5 @@
 using Dunning.Ports;
+using NodaTime;
 
 namespace Dunning.Gateways.Stripe;
 
@@ -7,7 +8,20 @@ internal static class StripeDeclines
 {
     /// <summary>The decline in an error: the most telling of its codes, and the advice of Stripe, else the network's.</summary>
     public static GatewayOutcome.Declined Of(StripeError error) =>
-        new(error.DeclineCode ?? error.Code ?? "generic_decline") { Advice = AdviceOf(error) };
+        new(error.DeclineCode ?? error.Code ?? "generic_decline") { Advice = AdviceOf(error), RetryAfter = WaitOf(error.NetworkAdviceCode) };
+
+    // Mastercard's: retry after an hour, a day, 2, 4, 6, 8, 10 days.
+    private static Duration? WaitOf(string? advice) => advice switch
+    {
+        "24" => Duration.FromHours(1),
+        "25" => Duration.FromDays(1),
+        "26" => Duration.FromDays(2),
+        "27" => Duration.FromDays(4),
+        "28" => Duration.FromDays(6),
+        "29" => Duration.FromDays(8),
+        "30" => Duration.FromDays(10),
+        _ => null,
+    };
 
     private static DeclineAdvice AdviceOf(StripeError error) => error.AdviceCode switch
     {

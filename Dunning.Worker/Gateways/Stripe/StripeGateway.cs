@@ -1,5 +1,6 @@
 using System.Globalization;
 using Dunning.Model;
+using Dunning.Options;
 using Dunning.Ports;
 using NodaTime;
 using NodaTime.Text;
@@ -30,6 +31,9 @@ public sealed partial class StripeGateway : IPaymentGateway, IDisposable
 
     private readonly StripeClient _client;
     private readonly string? _statementDescriptorSuffix;
+
+    /// <summary>What rules must know of Stripe. It keeps idempotency keys for a day at least.</summary>
+    public static GatewayTraits Traits { get; } = new() { Amounts = StripeAmount.Taken, KeyLife = Duration.FromHours(24) };
 
     /// <summary>Makes the gateway; it opens connections when they are needed.</summary>
     public StripeGateway(StripeOptions options, TimeProvider time)
