@@ -41,11 +41,13 @@ internal sealed class ServiceRig : IAsyncDisposable
     {
         var connectionString = await TestServer.NewDatabaseAsync();
         var folder = Directory.CreateTempSubdirectory("dunning-run-").FullName;
-        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+        KeyValuePair<string, string?>[] usual =
         [
             new("ConnectionStrings:Dunning", connectionString), new("Http:Urls", "http://127.0.0.1:0"), new("Mail:Pickup", Path.Combine(folder, "mail")),
-            new("Logging:LogLevel:Default", "None"), .. keys.Select(k => new KeyValuePair<string, string?>(k.Key, k.Value)),
-        ]).Build();
+            new("Logging:LogLevel:Default", "None"),
+        ];
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(usual)
+            .AddInMemoryCollection(keys.Select(k => new KeyValuePair<string, string?>(k.Key, k.Value))).Build();
         var (settings, faults) = WorkerSettings.Read(configuration);
         Assert.Empty(faults);
         var database = await Database.OpenAsync(settings!, default);

@@ -77,6 +77,7 @@ public static class CommandLine
         var run = RunCommand.Create(context);
         root.Add(run);
         root.Add(MigrateCommand.Create(context));
+        root.Add(LinksCommand.Create(context));
         root.Add(ImportCommand.Create(context));
         root.Add(SimulateCommand.Create(context));
         root.Add(ActCommand.Create(context));

@@ -10,6 +10,7 @@ using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Ports;
 using Dunning.Postgres;
 using NodaTime;
@@ -39,11 +40,12 @@ public sealed class Engine : IAsyncDisposable
         _catalog = new PostgresCatalog(database.Source);
         _adopted = new AdoptedCharges(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
+        Links = new PayLinks(database.Source, settings.Links, time);
         switch (settings.Payments.Chosen)
         {
             case StripeOptions options:
                 var stripe = new StripeGateway(options, time, installation);
-                (Gateway, Webhooks) = (stripe, stripe.Webhooks);
+                (Gateway, Webhooks, Cards) = (stripe, stripe.Webhooks, stripe);
                 break;
             case GoCardlessOptions options:
                 var goCardless = new GoCardlessGateway(options, time);
@@ -52,6 +54,7 @@ public sealed class Engine : IAsyncDisposable
             default:
                 _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
                 Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
+                Cards = SandboxCards = new SandboxCardUpdates(database.Source, settings.Links.PublicUrl, time);
                 break;
         }
         if (_ledger is null)
@@ -67,7 +70,7 @@ public sealed class Engine : IAsyncDisposable
             _transport = MailTransports.Create(settings.Mail);
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
-                new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace,
+                new MailComposer(settings.Texts, settings.Mail, installation, PlanName, Links), _transport, time, _pace,
                 PostgresDocuments.Open(database.Source, settings.Documents.Look, time), AtOnce(settings.Mail.Smtp));
         }
         else
@@ -93,6 +96,15 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>What the gateway tells by itself; null: it tells nothing, or may not.</summary>
     public IWebhookGateway? Webhooks { get; }
+
+    /// <summary>Where customers give and confirm cards; null: a gateway without.</summary>
+    public ICardUpdates? Cards { get; }
+
+    /// <summary>The same, where it is the sandbox.</summary>
+    public SandboxCardUpdates? SandboxCards { get; }
+
+    /// <summary>The links in mails.</summary>
+    public PayLinks Links { get; }
 
     /// <summary>Where mails go.</summary>
     public IMailer Mailer { get; }
@@ -152,6 +164,10 @@ public sealed class Engine : IAsyncDisposable
         if (kind is PassKind.Mail or PassKind.All && _settings.Mail.BounceFolder is { } bounces)
         {
             await TakeBouncesAsync(bounces, onSaved, ct);
+        }
+        if (kind is PassKind.Mail or PassKind.All)
+        {
+            await Links.LoadAsync(ct);
         }
         var book = await RulebookAsync(ct);
         var hasAdopted = await _adopted.AnyAsync(ct);

@@ -1,5 +1,7 @@
 using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
+using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Postgres;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -75,6 +77,17 @@ internal sealed class Service : IAsyncDisposable
                 webhooks, time, provider.GetRequiredService<ILogger<WebhookJob>>()));
             builder.Services.AddHostedService(provider => provider.GetRequiredService<WebhookJob>());
         }
+        CardDesk? desk = null;
+        PayPages? pages = null;
+        if (settings.Links.PublicUrl is not null)
+        {
+            builder.Services.AddRateLimiter(limits =>
+            {
+                limits.GlobalLimiter = PayLimits.Create();
+                limits.OnRejected = (rejected, _) => new ValueTask(pages!.WriteTooManyAsync(rejected.HttpContext));
+            });
+            builder.Services.AddHostedService(provider => new CardJob(() => desk!, time, provider.GetRequiredService<ILogger<CardJob>>()));
+        }
         host.AddServices(
             builder.Services, new JobHostOptions(settings.Jobs, database.Source, database.ConnectionString, settings.Limits.BatchSize, time));
         var app = builder.Build();
@@ -96,6 +109,13 @@ internal sealed class Service : IAsyncDisposable
                     app.Services.GetRequiredService<ILogger<WebhookEndpoint>>()).Map(app);
             }
             host.Map(app);
+            if (settings.Links.PublicUrl is not null)
+            {
+                var loggers = app.Services.GetRequiredService<ILoggerFactory>();
+                desk = new CardDesk(engine, settings.Links, ct => host.TriggerAsync(PassKind.Dun, ct), time, loggers.CreateLogger<CardDesk>());
+                pages = new PayPages(engine, desk, settings, time, loggers.CreateLogger<PayPages>());
+                pages.Map(app);
+            }
             await ListenAsync(app, settings.Urls, ct);
             await host.StartAsync(app.Services, ct);
             if (settings.Jobs.RunsAtStart)

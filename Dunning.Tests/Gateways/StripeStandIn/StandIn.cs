@@ -43,7 +43,7 @@ public sealed partial class StandIn : IAsyncDisposable
     private static readonly string[] CreateParameters =
     [
         "amount", "currency", "customer", "payment_method", "confirm", "off_session", "error_on_requires_action", "statement_descriptor_suffix",
-        "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]",
+        "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]", "capture_method",
     ];
 
     private readonly WebApplication _app;
@@ -182,6 +182,8 @@ public sealed partial class StandIn : IAsyncDisposable
             "/v1/payment_intents" when request.Method == "POST" => form.FirstOrDefault(f => f.Key == "customer").Value ?? "",
             "/v1/payment_intents" => "list",
             "/v1/refunds" => "refund",
+            "/v1/checkout/sessions" => "checkout",
+            "/v1/setup_intents" => "setup",
             var other when request.Method == "POST" || other!.StartsWith("/v1/payment_methods/", StringComparison.Ordinal) => "detach",
             _ => "read",
         };
@@ -279,6 +281,7 @@ public sealed partial class StandIn : IAsyncDisposable
                 ["v1", "refunds"] => Refund(form),
                 ["v1", "payment_methods", var id] when method == "GET" => Method(id),
                 ["v1", "payment_methods", var id, "detach"] => Detach(id),
+                var parts when ExecuteCards(method, parts, form) is { } cards => cards,
                 ["v1", var kind, var id] when method == "GET" => Read(kind, id),
                 _ => Error(404, "invalid_request_error", null, null, "Unrecognized request URL"),
             };
@@ -332,7 +335,8 @@ public sealed partial class StandIn : IAsyncDisposable
             Metadata = new SortedDictionary<string, string>(
                 fields.Where(f => f.Key.StartsWith("metadata[", StringComparison.Ordinal)).ToDictionary(f => f.Key[9..^1], f => f.Value), StringComparer.Ordinal),
             Decline = isHalf ? null : decline,
-            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing" : "succeeded",
+            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing"
+                : fields.GetValueOrDefault("capture_method") == "manual" ? "requires_capture" : "succeeded",
         };
         _intents.Add(intent);
         Happened(intent);
@@ -397,6 +401,7 @@ public sealed partial class StandIn : IAsyncDisposable
 
     private Reply Method(string id) => Missing.ContainsKey(id)
         ? Error(404, "invalid_request_error", "resource_missing", "payment_method", $"No such PaymentMethod: '{id}'")
+        : _given.TryGetValue(id, out var given) ? new Reply(200, Json(id, given, _detached.Contains(id)))
         : new Reply(200, MethodOf(id));
 
     private Reply Detach(string id)

@@ -75,4 +75,9 @@ internal static class StripeAmount
         }
         return new Money(s_hundredfold.Contains(known.Code) ? units / 100 : s_whole.Contains(known.Code) ? checked(units * 100) : units, known);
     }
+
+    /// <summary>The currency's main unit in Stripe's units, or the least that it takes if that is more.</summary>
+    public static long LeastFrom(Currency currency) => Math.Max(Of(MainUnit(currency)).Units, s_least.GetValueOrDefault(currency.Code));
+
+    private static Money MainUnit(Currency currency) => new(currency.Digits switch { 0 => 1, 2 => 100, _ => 1000 }, currency);
 }

@@ -9,7 +9,7 @@ namespace Dunning.Gateways.Stripe;
 /// <summary>
 /// The few endpoints of Stripe's API that a renewal engine needs.
 /// </summary>
-internal sealed class StripeClient : IDisposable
+internal sealed partial class StripeClient : IDisposable
 {
     /// <summary>Intents on a page: the most that Stripe gives.</summary>
     public const int PageSize = 100;

@@ -17,7 +17,7 @@ namespace Dunning.Gateways.Stripe;
 /// Only an issuer's or a network's answer is a decline. A refusal in Stripe's own words made no attempt. Everything else is unknown: a look-up
 /// tells, and closes what was left half done, so that it can never take money afterwards.
 /// </remarks>
-public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
+public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
 {
     private const string InstallationField = "dunning_installation";
     internal const string KeyField = "dunning_key";
@@ -311,10 +311,13 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
             ? intent.Status == "requires_action" ? new GatewayOutcome.Declined(AuthenticationRequired) : OutcomeOf(canceled) ?? Unknown
             : Unknown;
 
-    /// <summary>The intent of a key, and whether every page was read: only then is none found an answer.</summary>
-    private async Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(ChargeRequest request, CancellationToken ct)
+    private Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(ChargeRequest request, CancellationToken ct) =>
+        FindAsync(request.GatewayCustomer, request.FirstCalledAt, i => IsOf(i, request), ct);
+
+    /// <summary>The intent that is looked for, and whether every page was read: only then is none found an answer.</summary>
+    private async Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(string? gatewayCustomer, Instant since, Func<StripeIntent, bool> isIt, CancellationToken ct)
     {
-        if (request.GatewayCustomer is not { } customer)
+        if (gatewayCustomer is not { } customer)
         {
             // Nothing is ever sent without one.
             return (true, null);
@@ -322,11 +325,11 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         string? after = null;
         for (var pages = 0; pages < MaxPages; pages++)
         {
-            if (await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
+            if (await _client.ListIntentsAsync(customer, since - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
             {
                 return (false, null);
             }
-            if (page.Data.FirstOrDefault(i => IsOf(i, request)) is { } found)
+            if (page.Data.FirstOrDefault(isIt) is { } found)
             {
                 return (true, found);
             }
