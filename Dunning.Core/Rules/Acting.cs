@@ -241,7 +241,7 @@ internal static class Acting
     private static bool Resolve(Draft draft, AccountAction action)
     {
         if (draft.File.Charges.FirstOrDefault(c => c is { State: ChargeState.Unknown, Stuck: true, Resolution: ChargeResolution.None }
-            && c.SubscriptionId == action.Subscription) is not { } charge)
+            && c.SubscriptionId == action.Subscription && (action.PeriodStart is null || c.PeriodStart == action.PeriodStart)) is not { } charge)
         {
             return false;
         }

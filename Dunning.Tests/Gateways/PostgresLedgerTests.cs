@@ -27,7 +27,7 @@ public sealed class PostgresLedgerTests(ITestOutputHelper output) : SandboxLedge
         _connectionString = await Database.Value;
         await using var connection = await ConnectAsync();
         await SandboxSchema.CreateAsync(connection, default);
-        await connection.ExecuteAsync("truncate sandbox.refund, sandbox.call, sandbox.method; drop schema if exists dunning cascade");
+        await connection.ExecuteAsync("truncate sandbox.refund, sandbox.call, sandbox.method, sandbox.fence; drop schema if exists dunning cascade");
         await base.InitializeAsync();
     }
 

@@ -324,6 +324,40 @@ public abstract class SandboxLedgerContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Fence_KeepsALateCallOut_AndTellsOfOneThatCameBefore()
+    {
+        var gateway = Gateway();
+        var late = Request("late", "sandbox_ok_x1_decline_lost_card");
+        Assert.IsType<GatewayOutcome.NeverMade>(await gateway.FenceAsync(late, default));
+        Assert.IsType<GatewayOutcome.NeverMade>(await gateway.FenceAsync(late, default));
+        Assert.Equal(RefusalScope.Request, Assert.IsType<GatewayOutcome.Refused>(await gateway.ChargeAsync(late, default)).Scope);
+        Assert.Null(await gateway.LookUpAsync(late, default));
+        Assert.Empty(await AllAsync(Ledger)); // no money, and no call on the method: the next one is its first
+
+        Assert.Equal("s", Letter(await gateway.ChargeAsync(late with { Key = "early" }, default)));
+        Assert.Equal("s", Letter(await gateway.FenceAsync(late with { Key = "early" }, default)));
+        Assert.Equal("l", Letter(await gateway.ChargeAsync(late with { Key = "next" }, default)));
+        Assert.Equal("l", Letter(await gateway.FenceAsync(late with { Key = "next" }, default)));
+        Assert.Equal("s", Letter(await gateway.ChargeAsync(late with { Key = "early" }, default))); // a replay, as before
+    }
+
+    [Fact]
+    public async Task Fence_BesideItsCall_LetsOneOfThemWin()
+    {
+        // Each from a process of its own, where the kind of ledger allows for it.
+        var (here, there) = (Gateway(), Gateway(await OpenAsync()));
+        for (var n = 0; n < 40; n++)
+        {
+            var request = Request(Key(n), "sandbox_ok");
+            var charging = Task.Run(() => here.ChargeAsync(request, default));
+            var fence = await there.FenceAsync(request, default);
+            var charged = await charging;
+            Assert.Equal(charged is GatewayOutcome.Succeeded, fence is GatewayOutcome.Succeeded);
+            Assert.Equal(charged is GatewayOutcome.Refused, fence is GatewayOutcome.NeverMade);
+        }
+    }
+
+    [Fact]
     public async Task Calls_OfEveryKind_AreListedInOrderOfTheirKeys()
     {
         var gateway = Gateway();

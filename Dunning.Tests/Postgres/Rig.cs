@@ -22,11 +22,14 @@ public sealed class Rig : IAsyncDisposable
     public static readonly SellerIdentity Seller = new(
         "Dunning", "Dunning SAS", "FR", new Address("1 rue de la Paix", null, "75002", "Paris"), "FR00123456789", "RCS 123", "Europe/Paris", "F", "A");
 
-    private Rig(NpgsqlDataSource source)
+    private Rig(string connectionString)
     {
-        Source = source;
-        Book = new PostgresBook(source, Rules, Seller);
+        ConnectionString = connectionString;
+        Source = PostgresSource.Create(connectionString);
+        Book = new PostgresBook(Source, Rules, Seller);
     }
+
+    public string ConnectionString { get; }
 
     public NpgsqlDataSource Source { get; }
 
@@ -34,10 +37,10 @@ public sealed class Rig : IAsyncDisposable
 
     public static async Task<Rig> NewAsync()
     {
-        var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
-        await new Migrator(source, TimeProvider.System).MigrateAsync(default);
-        await new PostgresRework(source).EnsureAsync(Rules, _ => default, default);
-        return new Rig(source);
+        var rig = new Rig(await TestServer.NewDatabaseAsync());
+        await new Migrator(rig.Source, TimeProvider.System).MigrateAsync(default);
+        await new PostgresRework(rig.Source).EnsureAsync(Rules, _ => default, default);
+        return rig;
     }
 
     public async Task ImportAsync(params IEnumerable<(AccountFile File, DueTimes Due)> accounts) =>

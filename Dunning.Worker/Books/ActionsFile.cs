@@ -24,7 +24,7 @@ internal static class ActionsFile
         [ActionNames.Credit] = ["amount"],
         [ActionNames.GrantAccess] = ["days"],
         [ActionNames.RemoveContact] = ["email"],
-        [ActionNames.ResolveCharge] = ["subscription", "outcome"],
+        [ActionNames.ResolveCharge] = ["subscription", "outcome", "period_start"],
         [ActionNames.Resume] = ["subscription"],
         [ActionNames.RetryCharge] = ["subscription", "period_start"],
         [ActionNames.SetAutoRenew] = ["subscription", "value"],

@@ -24,7 +24,7 @@ internal static class ActCommand
             ["brand"] = new("--brand") { Description = "update_payment_method: the card's brand, for mails" },
             ["last4"] = new("--last4") { Description = "update_payment_method: the card's last four digits, for mails" },
             ["outcome"] = new("--outcome") { Description = "resolve_charge: what has become of a stuck charge: succeeded, failed or never_made" },
-            ["period_start"] = new("--period-start") { Description = "retry_charge: first day of the period, where a subscription has several unpaid invoices" },
+            ["period_start"] = new("--period-start") { Description = "resolve_charge, retry_charge: first day of the period, where a subscription has several unpaid invoices" },
             ["plan"] = new("--plan") { Description = "change_plan: the plan's code" },
             ["value"] = new("--value") { Description = "set_auto_renew: true or false" },
             ["amount"] = new("--amount") { Description = "credit: in the minor unit of the account's currency" },

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Dunning.Gateways;
 using Dunning.Hosting;
+using Dunning.Ports;
 using Dunning.Postgres;
 using Dunning.Postgres.Embedded;
 using Npgsql;
@@ -82,9 +83,12 @@ public static class CommandLine
         root.Add(PassCommand.Create(context));
         root.Add(ShowCommand.Create(context));
         root.Add(InvoicesCommand.Create(context));
+        root.Add(ChargeCommand.Create(context));
         root.Add(DemoCommand.Create(context));
         root.Add(MailCommand.Create(context));
         root.Add(WebhooksCommand.Create(context));
+        root.Add(GatewayCommand.Create(context));
+        root.Add(EnvironmentCommand.Create(context));
         root.Add(BenchCommand.Create(context));
         root.SetAction((parsed, ct) => RunCommand.RunAsync(context, parsed, ct));
         return root;
@@ -108,7 +112,7 @@ public static class CommandLine
     private static string? Explain(Exception e) => e switch
     {
         CommandException or NoPostgresException or EmbeddedServerException or SchemaException or ConfigurationMismatchException
-            or GatewayBindingException or ListenException or InvalidDatabaseException => e.Message,
+            or GatewayBindingException or EnvironmentException or GatewayListException or ListenException or InvalidDatabaseException => e.Message,
         KeyNotFoundException => e.Message,
         NpgsqlException { InnerException: System.Net.Sockets.SocketException socket } =>
             $"the database does not answer: {socket.Message}. Check ConnectionStrings:Dunning, and that PostgreSQL runs there.",

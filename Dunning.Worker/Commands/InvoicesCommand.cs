@@ -215,9 +215,9 @@ internal static class InvoicesCommand
         }
     }
 
-    private static Argument<string> NumberArgument() => new("NUMBER") { Description = "The number on the document, such as INV-2026-000042" };
+    internal static Argument<string> NumberArgument() => new("NUMBER") { Description = "The number on the document, such as INV-2026-000042" };
 
-    private static async Task<CommandException> NoneAsync(PostgresInvoices invoices, Database database, string number, CancellationToken ct) =>
+    internal static async Task<CommandException> NoneAsync(PostgresInvoices invoices, Database database, string number, CancellationToken ct) =>
         new($"there is no invoice or credit note '{number}' in {database.Description}"
             + (await invoices.LastOfSeriesAsync(number, ct) is { } last ? $"; the last of its series and year is {last}"
                 : "; 'dunning invoices list' shows the latest, with numbers such as INV-2026-000042"));

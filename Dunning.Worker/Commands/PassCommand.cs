@@ -51,6 +51,11 @@ internal static class PassCommand
             {
                 await context.Error.WriteLineAsync($"{fault.Account}: {fault.Exception.Message}");
             }
+            if (await live.Engine.OutageAsync(ct) is { } outage)
+            {
+                await context.Error.WriteLineAsync(
+                    $"the gateway is out since {InstantPattern.General.Format(outage.BeganAt)}: nothing is charged until it answers; it is asked again at {InstantPattern.General.Format(outage.NextProbeAt)}");
+            }
             return report.Faults.Count == 0 && report.Refusals.Count == 0 ? CommandLine.Ok : CommandLine.Wanting;
         });
         return command;

@@ -26,6 +26,9 @@ internal abstract record HttpReply
     public sealed record NotSent(string Why, bool IsForAll) : HttpReply;
 }
 
+/// <summary>The key that a request needs is not to be had: it is not sent, and no other would be.</summary>
+internal sealed class GatewayKeyException(string message) : Exception(message);
+
 /// <summary>
 /// Requests to a gateway's API. It keeps to the rates, times requests out and stops asking while the gateway is down. It sends nothing twice but
 /// reads: who retries a charge is decided elsewhere.
@@ -89,20 +92,27 @@ internal sealed class GatewayHttp : IDisposable
         })).Build();
     }
 
-    /// <summary>Sends a request, made anew for each try; only reads have more than one.</summary>
-    public async Task<HttpReply> SendAsync(bool isRead, Func<HttpRequestMessage> make, CancellationToken ct)
+    /// <summary>
+    /// Sends a request. It is made when its turn has come, with the key of then, for it may have waited for longer than an old key was left; and made anew
+    /// for each try, of which only reads have more than one.
+    /// </summary>
+    public async Task<HttpReply> SendAsync(bool isRead, Func<CancellationToken, Task<HttpRequestMessage>> make, CancellationToken ct)
     {
         var isSent = false;
         try
         {
             var raw = await (isRead ? _reads : _writes).ExecuteAsync(async token =>
             {
-                using var request = make();
+                using var request = await make(token);
                 isSent = true;
                 using var response = await _http.SendAsync(request, token);
                 return new Raw((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(token), response.Headers.RetryAfter?.Delta);
             }, ct);
             return new HttpReply.Answered(raw.Status, raw.Body);
+        }
+        catch (GatewayKeyException e)
+        {
+            return new HttpReply.NotSent(e.Message, IsForAll: true);
         }
         catch (BrokenCircuitException)
         {

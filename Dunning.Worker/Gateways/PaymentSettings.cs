@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Dunning.Gateways.GoCardless;
+using Dunning.Gateways.Outages;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
 using Dunning.Options;
@@ -23,6 +24,9 @@ public sealed record PaymentSettings
 
     /// <summary>The settings of the gateway that charges.</summary>
     public IGatewayOptions Chosen => (IGatewayOptions?)Stripe ?? (IGatewayOptions?)GoCardless ?? Sandbox;
+
+    /// <summary>When the gateway counts as out. The sandbox never does.</summary>
+    public OutageOptions Outage { get; init; } = new();
 
     /// <summary>The gateway's name, with its mode: what a database is bound to, and what health tells.</summary>
     public string Gateway => Chosen.Binding;
@@ -62,9 +66,11 @@ public sealed record PaymentSettings
         }
         var (sandbox, sandboxFaults) = SandboxOptions.Read(flat);
         faults.AddRange(sandboxFaults);
+        var (outage, outageFaults) = OutageOptions.Read(flat);
+        faults.AddRange(outageFaults);
         var stripe = gateway == "stripe" ? Take(StripeOptions.Read(flat, rules.CallTimeout)) : null;
         var goCardless = gateway == "gocardless" ? Take(GoCardlessOptions.Read(flat, rules.CallTimeout)) : null;
-        return faults.Count > 0 ? (null, faults.ToImmutable()) : (new PaymentSettings { Sandbox = sandbox!, Stripe = stripe, GoCardless = goCardless }, []);
+        return faults.Count > 0 ? (null, faults.ToImmutable()) : (new PaymentSettings { Sandbox = sandbox!, Stripe = stripe, GoCardless = goCardless, Outage = outage! }, []);
 
         T? Take<T>((T? Options, ImmutableArray<string> Faults) read)
         {

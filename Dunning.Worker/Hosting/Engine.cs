@@ -1,6 +1,8 @@
 using Dunning.Documents;
 using Dunning.Gateways;
 using Dunning.Gateways.GoCardless;
+using Dunning.Gateways.Outages;
+using Dunning.Gateways.Reconciling;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
 using Dunning.Gateways.Webhooks;
@@ -27,18 +29,24 @@ public sealed class Engine : IAsyncDisposable
     private readonly IMailTransport? _transport;
     private readonly MailPace? _pace;
     private readonly ILogger<Bounces> _bounceLog;
+    private readonly OutageGuard? _guard;
+    private readonly AdoptedCharges _adopted;
 
     private Engine(
         Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail)
     {
         (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
         _catalog = new PostgresCatalog(database.Source);
+        _adopted = new AdoptedCharges(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
         switch (settings.Payments.Chosen)
         {
             case StripeOptions options:
-                var stripe = new StripeGateway(options, time);
+                var stripe = new StripeGateway(options, time, installation);
                 (Gateway, Webhooks) = (stripe, stripe.Webhooks);
+                Environment = new EnvironmentLock(
+                    database.Source, settings.EnvironmentFile, installation, settings.Payments.Gateway, settings.Payments.IsLive, stripe, Now,
+                    loggers.CreateLogger<EnvironmentLock>());
                 break;
             case GoCardlessOptions options:
                 var goCardless = new GoCardlessGateway(options, time);
@@ -48,6 +56,10 @@ public sealed class Engine : IAsyncDisposable
                 _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
                 Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
                 break;
+        }
+        if (_ledger is null)
+        {
+            _guard = new OutageGuard(database.Source, settings.Payments.Outage, Now, loggers.CreateLogger<OutageGuard>());
         }
         Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
         if (sendsMail)
@@ -84,6 +96,9 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>Where mails go.</summary>
     public IMailer Mailer { get; }
+
+    /// <summary>Where the database belongs; null: no real gateway charges out of it.</summary>
+    public EnvironmentLock? Environment { get; }
 
     private Catalog LastCatalog { get; set; } = Catalog.Empty;
 
@@ -127,16 +142,45 @@ public sealed class Engine : IAsyncDisposable
     }
 
     /// <summary>Runs one pass now. <paramref name="onSaved"/> is called for each decision saved, from several threads.</summary>
+    /// <exception cref="EnvironmentException">The database is not known to be the one that this machine charges out of.</exception>
     public async Task<PassReport> RunAsync(PassKind kind, CancellationToken ct, Func<Instant>? clock = null, Action<Decision>? onSaved = null)
     {
+        if (Environment is not null)
+        {
+            await Environment.EnterAsync(ct);
+        }
         if (kind is PassKind.Mail or PassKind.All && _settings.Mail.BounceFolder is { } bounces)
         {
             await TakeBouncesAsync(bounces, onSaved, ct);
         }
         var book = await RulebookAsync(ct);
-        var runner = new PassRunner(Book, () => book, Gateway, Mailer, clock ?? Now, _settings.Limits) { OnSaved = onSaved };
-        return await runner.RunAsync(kind, ct);
+        var hasAdopted = await _adopted.AnyAsync(ct);
+        if (_guard is not null)
+        {
+            await new Probe(Database.Source, Gateway, _guard, TryAsync).RunAsync(ct);
+        }
+        if (hasAdopted)
+        {
+            await TellAdoptedAsync(onSaved, ct);
+        }
+        var report = await RunnerOver(
+            _guard is null ? Book : new GuardedBook(Book, _guard), _guard is null ? Gateway : new GuardedGateway(Gateway, _guard), _settings.Limits).RunAsync(kind, ct);
+        if (Environment is not null && report.Accounts > 0)
+        {
+            // A backup that was made while the pass ran is older than what the pass did.
+            await Environment.EnterAsync(CancellationToken.None);
+        }
+        return report;
+
+        PassRunner RunnerOver(IBook accounts, IPaymentGateway gateway, PassLimits limits) =>
+            new(accounts, () => book, hasAdopted ? new AdoptedGateway(gateway, _adopted) : gateway, Mailer, clock ?? Now, limits) { OnSaved = onSaved };
+
+        async Task<bool> TryAsync(PassKind pass, IPaymentGateway gateway) =>
+            (await RunnerOver(new TrialBook(Book), gateway, _settings.Limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
     }
+
+    /// <summary>The gateway's outage that is on, as every server knows it; null: none.</summary>
+    public async Task<Outage?> OutageAsync(CancellationToken ct) => _guard is null ? null : await _guard.ReadAsync(ct);
 
     /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
@@ -165,6 +209,11 @@ public sealed class Engine : IAsyncDisposable
             await _pace!.DisposeAsync();
         }
         (Gateway as IDisposable)?.Dispose();
+        _guard?.Dispose();
+        if (Environment is not null)
+        {
+            await Environment.DisposeAsync();
+        }
         if (_ledger is not null)
         {
             await _ledger.DisposeAsync();
@@ -191,6 +240,17 @@ public sealed class Engine : IAsyncDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             _bounceLog.LogError(e, "Mail:BounceFolder can't be read");
+        }
+    }
+
+    // Money that the gateway has for an invoice, under a key that none of its attempts here came to.
+    private async Task TellAdoptedAsync(Action<Decision>? onSaved, CancellationToken ct)
+    {
+        foreach (var charge in await _adopted.UnclaimedAsync(ct))
+        {
+            var news = new GatewayNews.PaidElsewhere(charge.SubscriptionId, charge.PeriodStart, charge.Amount, charge.Reference);
+            onSaved?.Invoke(await ToldAsync(charge.AccountId, news, ct));
+            await _adopted.ToldAsync(charge.Key, Now(), ct);
         }
     }
 

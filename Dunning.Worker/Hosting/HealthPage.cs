@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
+using Dunning.Postgres;
 using NodaTime.Text;
 using Npgsql;
 
@@ -34,9 +35,12 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
 
     private async Task WriteAsync(HttpContext http)
     {
-        var (schema, told) = await AskAsync(http.RequestAborted);
-        var status = schema is null ? "database unreachable" : worker.Mismatch is not null ? "restart needed" : "ok";
-        http.Response.StatusCode = status == "ok" ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+        var known = await AskAsync(http.RequestAborted);
+        var isReady = known is not null && worker.Mismatch is null;
+        // With the gateway out the service is as it should be: a load balancer that took it away would help nobody.
+        var status = known is null ? "database unreachable" : worker.Mismatch is not null ? (worker.NeedsConfirmation ? "confirmation needed" : "restart needed")
+            : known.OutSince is not null ? "gateway out" : "ok";
+        http.Response.StatusCode = isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         http.Response.Headers.CacheControl = "no-store";
         await http.Response.WriteAsJsonAsync(
             new
@@ -46,8 +50,9 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
                 BuildInfo.JobHost,
                 BuildInfo.MailTransport,
                 Gateway = gateway,
-                Webhooks = told,
-                Database = new { IsReachable = schema is not null, SchemaVersion = schema },
+                GatewayOutSince = known?.OutSince is { } since ? InstantPattern.General.Format(since.Instant()) : null,
+                Webhooks = known?.Webhooks,
+                Database = new { IsReachable = known is not null, SchemaVersion = known?.Version },
                 Passes = worker.Statuses.Select(p => new
                 {
                     Pass = PassJobs.NameOf(p.Pass),
@@ -85,20 +90,26 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
     }
 
     // Whatever keeps the database from answering, the answer here is that it does not; the passes' log tells why.
-    private async Task<(int? Schema, WebhookCounts? Webhooks)> AskAsync(CancellationToken ct)
+    private async Task<Known?> AskAsync(CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(s_patience);
         try
         {
             await using var connection = await source.OpenConnectionAsync(patience.Token);
-            var schema = await connection.ExecuteScalarAsync<int>(
-                new CommandDefinition("select max(version) from dunning.migration", cancellationToken: patience.Token));
-            return (schema, webhooks is null ? null : await webhooks.CountAsync(patience.Token));
+            var known = await connection.QuerySingleAsync<Known>(new CommandDefinition(
+                "select max(version) as version, (select began_at from dunning.outage where ended_at is null) as out_since from dunning.migration",
+                cancellationToken: patience.Token));
+            return known with { Webhooks = webhooks is null ? null : await webhooks.CountAsync(patience.Token) };
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or TimeoutException or InvalidOperationException)
         {
-            return (null, null);
+            return null;
         }
+    }
+
+    private sealed record Known(int Version, DateTime? OutSince)
+    {
+        public WebhookCounts? Webhooks { get; init; }
     }
 }

@@ -82,6 +82,11 @@ internal sealed class Service : IAsyncDisposable
         try
         {
             engine = await Engine.OpenAsync(database, settings, time, app.Services.GetRequiredService<ILoggerFactory>(), takesOver: true, ct);
+            if (engine.Environment is { } environment)
+            {
+                await environment.EnterAsync(ct);
+                await environment.StayAsync(ct);
+            }
             var worker = app.Services.GetRequiredService<PassWorker>();
             service = new Service(app, engine, worker, host);
             new HealthPage(worker, database.Source, settings.Payments.Gateway, host.Pages, webhooks).Map(app);

@@ -64,6 +64,12 @@ public sealed record WorkerSettings
     /// <summary><c>Logging:Format</c>: simple (default), lines for people, or json.</summary>
     public bool LogsJson { get; init; }
 
+    /// <summary>
+    /// <c>Environment:File</c>: what is kept outside of the database, to notice a copy or a restored one. Null: a file named after the installation in
+    /// this user's state folder.
+    /// </summary>
+    public string? EnvironmentFile { get; init; }
+
     /// <summary>The flat configuration that this was read from.</summary>
     public required ImmutableSortedDictionary<string, string?> Flat { get; init; }
 
@@ -96,6 +102,11 @@ public sealed record WorkerSettings
         {
             faults.Add($"Logging:Format is '{format}', but must be simple or json");
         }
+        var environment = Given("Environment:File");
+        if (environment is not null && Directory.Exists(environment))
+        {
+            faults.Add($"Environment:File is '{environment}', which is a folder, but must be a file that may be written, such as /var/lib/dunning/environment.json");
+        }
         if (faults.Count > 0)
         {
             return (null, faults.ToImmutable());
@@ -117,6 +128,7 @@ public sealed record WorkerSettings
             MigratesAtStart = migrates,
             Urls = urls,
             LogsJson = format == "json",
+            EnvironmentFile = environment,
             Flat = flat,
         }, []);
 

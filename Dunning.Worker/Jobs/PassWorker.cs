@@ -46,8 +46,13 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
     /// <summary>Each pass's last run, in their order.</summary>
     public IReadOnlyList<PassStatus> Statuses => [.. _lines.Values.Select(l => l.Status)];
 
-    /// <summary>Why this server does no work at present: the database was worked out with other rules than its own. Null: it works.</summary>
+    /// <summary>
+    /// Why this server does no work at present: the database was worked out with other rules than its own, or an operator must confirm it. Null: it works.
+    /// </summary>
     public string? Mismatch => _mismatch;
+
+    /// <summary>With <see cref="Mismatch"/>: it works again once an operator has confirmed the database, without a restart.</summary>
+    public bool NeedsConfirmation { get; private set; }
 
     /// <summary>Runs a pass. A trigger that finds it still running returns at once: that run takes what is due now along.</summary>
     /// <param name="pass">Which.</param>
@@ -106,8 +111,9 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
             report = await run(pass, decision => Tell(pass, decision), ct);
             _mismatch = null;
         }
-        catch (ConfigurationMismatchException e)
+        catch (Exception e) when (e is ConfigurationMismatchException or EnvironmentException)
         {
+            NeedsConfirmation = e is EnvironmentException;
             isMismatch = true;
             _mismatch = e.Message;
             TellMismatch(e.Message);

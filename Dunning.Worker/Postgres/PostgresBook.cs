@@ -53,6 +53,14 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         for no key update of a skip locked
         """;
 
+    // Nothing is due for it that asks the gateway about a charge.
+    private const string AndIsQuiet =
+        "and not exists (select from dunning.due g where g.account_id = d.account_id and g.pass in ('reconcile', 'renew', 'dun') and g.at <= @now) ";
+
+    private static readonly string LockOneQuietPass = LockOnePass.Replace("order by", AndIsQuiet + "order by", StringComparison.Ordinal);
+
+    private static readonly string LockAnyQuietPass = LockAnyPass.Replace("limit @limit", AndIsQuiet + "limit @limit", StringComparison.Ordinal);
+
     // One probe at the head of the index for each pass.
     private static readonly string NextDue =
         $"select min(at) from ({string.Join(" union all ", Texts.Pass.Values.Select(p =>
@@ -69,7 +77,18 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
     private const string Number = "select pg_current_xact_id_if_assigned()::text";
 
     /// <inheritdoc/>
-    public async Task<BatchResult> ClaimAsync(PassKind pass, Instant now, int limit, Decide decide, CancellationToken ct)
+    public Task<BatchResult> ClaimAsync(PassKind pass, Instant now, int limit, Decide decide, CancellationToken ct) =>
+        ClaimAsync(pass, pass == PassKind.All ? LockAnyPass : LockOnePass, now, limit, decide, ct);
+
+    /// <summary>
+    /// As <see cref="ClaimAsync(PassKind, Instant, int, Decide, CancellationToken)"/>, but only accounts for which no charge, and nothing else that asks the
+    /// gateway about one, is due.
+    /// </summary>
+    public Task<BatchResult> ClaimQuietAsync(PassKind pass, Instant now, int limit, Decide decide, CancellationToken ct) =>
+        pass is PassKind.Reconcile or PassKind.Renew or PassKind.Dun ? Task.FromResult(BatchResult.Empty)
+            : ClaimAsync(pass, pass == PassKind.All ? LockAnyQuietPass : LockOneQuietPass, now, limit, decide, ct);
+
+    private async Task<BatchResult> ClaimAsync(PassKind pass, string sql, Instant now, int limit, Decide decide, CancellationToken ct)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(limit);
         foreach (var (account, until) in _pausedUntil)
@@ -84,7 +103,7 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         {
             var paused = _pausedUntil.Keys.ToArray();
             var locking = new Lock(
-                pass == PassKind.All ? LockAnyPass : LockOnePass,
+                sql,
                 new { pass = pass == PassKind.All ? null : Texts.Pass[pass], passes = EveryPass, now = now.Utc(), limit, paused });
             var outcome = await SaveAsync(locking, claim, ct);
             foreach (var fault in outcome.Result.Faults)

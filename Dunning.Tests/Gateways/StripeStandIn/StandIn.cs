@@ -74,6 +74,15 @@ public sealed partial class StandIn : IAsyncDisposable
     /// <summary>What becomes of a charge of a method; null: succeeds. Default: the test cards.</summary>
     public Func<string, TestDecline?> Issuer { get; set; } = method => TestCards.Declining.GetValueOrDefault(method);
 
+    /// <summary>The secret keys that it takes, each with the account that it belongs to; null: a restricted one, which may not read its account.</summary>
+    public ConcurrentDictionary<string, string?> Keys { get; } = new(StringComparer.Ordinal) { [SecretKey] = "acct_standin" };
+
+    /// <summary>How often each key was used.</summary>
+    public ConcurrentDictionary<string, int> Uses { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>For which HTTP methods it is out: their connections are cut before anything is executed.</summary>
+    public Func<string, bool> IsOut { get; set; } = _ => false;
+
     /// <summary>All intents, oldest first.</summary>
     public IReadOnlyList<Intent> Intents
     {
@@ -120,11 +129,11 @@ public sealed partial class StandIn : IAsyncDisposable
         }
     }
 
-    /// <summary>Executes the requests that were held up on their way.</summary>
-    public async Task<int> DeliverLateAsync()
+    /// <summary>Executes the requests that were held up on their way, or the first so many of them.</summary>
+    public async Task<int> DeliverLateAsync(int most = int.MaxValue)
     {
         var delivered = 0;
-        for (; _late.TryDequeue(out var execute); delivered++)
+        for (; delivered < most && _late.TryDequeue(out var execute); delivered++)
         {
             await execute();
         }
@@ -151,9 +160,21 @@ public sealed partial class StandIn : IAsyncDisposable
         var key = request.Headers["Idempotency-Key"].FirstOrDefault();
         var query = request.Query.ToDictionary(q => q.Key, q => q.Value.ToString(), StringComparer.Ordinal);
         Requests.Enqueue(new SeenRequest(request.Method, request.Path, query, form, key, request.Headers["Stripe-Version"].FirstOrDefault()));
-        if (request.Headers.Authorization.ToString() != "Bearer " + SecretKey)
+        if (IsOut(request.Method))
+        {
+            http.Abort();
+            return;
+        }
+        if (request.Headers.Authorization.ToString() is not ['B', 'e', 'a', 'r', 'e', 'r', ' ', .. var secret] || !Keys.TryGetValue(secret, out var owner))
         {
             await WriteAsync(http, Error(401, "invalid_request_error", "api_key_invalid", null, "Invalid API Key provided"));
+            return;
+        }
+        Uses.AddOrUpdate(secret, 1, (_, uses) => uses + 1);
+        if (request.Path == "/v1/account")
+        {
+            await WriteAsync(http, owner is null ? Error(403, "invalid_request_error", "more_permissions_required_for_application", null, "The provided key does not have the required permissions")
+                : new Reply(200, new JsonObject { ["id"] = owner, ["object"] = "account" }));
             return;
         }
         var subject = request.Path.Value switch
@@ -323,8 +344,9 @@ public sealed partial class StandIn : IAsyncDisposable
     private Reply List(Dictionary<string, string> query)
     {
         var from = long.Parse(query["created[gte]"]);
+        var before = query.TryGetValue("created[lt]", out var end) ? long.Parse(end) : long.MaxValue;
         var limit = int.Parse(query["limit"]);
-        var all = _intents.Where(i => i.Customer == query["customer"] && i.Created >= from).Reverse().ToList();
+        var all = _intents.Where(i => (!query.TryGetValue("customer", out var customer) || i.Customer == customer) && i.Created >= from && i.Created < before).Reverse().ToList();
         if (query.TryGetValue("starting_after", out var after))
         {
             all = [.. all.SkipWhile(i => i.Id != after).Skip(1)];

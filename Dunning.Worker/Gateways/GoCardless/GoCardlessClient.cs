@@ -78,24 +78,16 @@ internal sealed class GoCardlessClient(GoCardlessOptions options, TimeProvider t
     private async Task<GoCardlessReply<T>> SendAsync<T>(HttpMethod method, string path, JsonObject? fields, string? key, JsonTypeInfo<T> type, CancellationToken ct)
         where T : class
     {
-        GoCardlessToken? token;
-        try
-        {
-            token = options.TokenFile is null ? options.Token : await GoCardlessToken.ReadAsync(options.TokenFile, ct);
-        }
-        catch (OperationCanceledException)
-        {
-            return new GoCardlessReply<T>(NotSent: new HttpReply.NotSent("not sent: it waited too long for its turn", IsForAll: false));
-        }
-        if (token?.IsLive != options.Token.IsLive)
-        {
-            return new GoCardlessReply<T>(NotSent: new HttpReply.NotSent(
-                token is null ? "not sent: Payments:GoCardless:AccessTokenFile can't be read or holds no token"
-                    : "not sent: the token in Payments:GoCardless:AccessTokenFile is of another mode than at the start", IsForAll: true));
-        }
         var body = fields?.ToJsonString();
-        return await _http.SendAsync(isRead: method == HttpMethod.Get, () =>
+        return await _http.SendAsync(isRead: method == HttpMethod.Get, async turn =>
         {
+            var token = options.TokenFile is null ? options.Token : await GoCardlessToken.ReadAsync(options.TokenFile, turn);
+            if (token?.IsLive != options.Token.IsLive)
+            {
+                throw new GatewayKeyException(
+                    token is null ? "not sent: Payments:GoCardless:AccessTokenFile can't be read or holds no token"
+                        : "not sent: the token in Payments:GoCardless:AccessTokenFile is of another mode than at the start");
+            }
             var request = new HttpRequestMessage(method, path);
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token!.Reveal());
             request.Headers.Add("GoCardless-Version", options.ApiVersion);

@@ -21,6 +21,13 @@ public interface ISandboxLedger
     Task<GatewayOutcome?> FindAsync(string key, CancellationToken ct);
 
     /// <summary>
+    /// Spends the key of a call that has not reached the sandbox: one that comes later with it is refused. Null: spent. Else the outcome of the call
+    /// that has got through before.
+    /// </summary>
+    /// <exception cref="SandboxUnavailableException">The ledger failed; the key may have been spent.</exception>
+    Task<GatewayOutcome?> FenceAsync(SandboxFence fence, CancellationToken ct);
+
+    /// <summary>
     /// Records that a success's money went back. True when it is, also when it was before, under whichever key: a charge is refunded once.
     /// False when there is no such success, or the refund key was used for another charge.
     /// </summary>
@@ -43,6 +50,9 @@ public interface ISandboxLedger
 /// <param name="Token">What the call shall come to.</param>
 /// <param name="Authenticated">The customer has authenticated the method.</param>
 public sealed record SandboxOrder(string Key, string Account, MethodRef Method, Money Amount, SandboxToken Token, bool Authenticated);
+
+/// <summary>A fence as the ledger takes it: of the call that this key would have made on this method.</summary>
+public sealed record SandboxFence(string Key, string Account, MethodRef Method);
 
 /// <summary>A refund as the ledger takes it.</summary>
 public sealed record SandboxRefund(string Key, string ChargeKey, string Account, Money Amount);

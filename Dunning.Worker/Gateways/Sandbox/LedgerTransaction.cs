@@ -8,7 +8,8 @@ namespace Dunning.Gateways.Sandbox;
 
 /// <summary>
 /// One group of calls in one transaction. Concurrent groups count right because each first locks the methods that it counts on, in one
-/// order for all, and only a later statement reads the keys: at READ COMMITTED that one sees what the lock's last holder has committed.
+/// order for all, and only a later statement reads the keys: at READ COMMITTED that one sees what the lock's last holder has committed. A
+/// fence locks the method of the call that it is to keep out, and so comes either before it or after it.
 /// </summary>
 /// <remarks>
 /// Locks are taken in order of method, then in order of key, so that groups don't deadlock. Two groups can have one key on different
@@ -45,6 +46,8 @@ internal static class LedgerTransaction
         returning account_id as account, id, generation, calls, detached;
 
         {SelectByKey};
+
+        select key from sandbox.fence where key = any(@keys);
         """;
 
     private const string SetCounts =
@@ -65,25 +68,36 @@ internal static class LedgerTransaction
         on conflict (key) do nothing
         """;
 
+    private const string InsertFences = "insert into sandbox.fence (key) select * from unnest(@keys) as u(key) order by key on conflict (key) do nothing";
+
     /// <summary>
     /// Decides the group in its order and commits it. Null: another transaction has taken one of its keys meanwhile, and nothing was done.
     /// </summary>
     public static async Task<GatewayOutcome?[]?> TrySettleAsync(NpgsqlConnection connection, IReadOnlyList<PostgresLedger.Job> group)
     {
         var keys = group.Select(job => job.Key).ToArray();
-        if (group.All(job => job.Order is null))
+        if (group.All(job => job is { Order: null, Fence: null }))
         {
             var found = ByKey(await connection.QueryAsync<CallRow>(SelectByKey, new { keys }));
             return [.. keys.Select(key => found.GetValueOrDefault(key)?.Outcome)];
         }
 
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.ReadCommitted);
-        var (methods, calls) = await LockAndReadAsync(connection, transaction, group, keys);
+        var (methods, calls, fences) = await LockAndReadAsync(connection, transaction, group, keys);
         var answers = new GatewayOutcome?[group.Count];
         var recorded = new List<SandboxCall>(group.Count);
+        var spent = new List<string>();
         for (var i = 0; i < group.Count; i++)
         {
-            answers[i] = group[i].Order is { } order ? Take(order, methods, calls, recorded) : calls.GetValueOrDefault(keys[i])?.Outcome;
+            answers[i] = group[i].Order is { } order ? Take(order, methods, calls, fences, recorded) : calls.GetValueOrDefault(keys[i])?.Outcome;
+            if (group[i].Fence is not null && answers[i] is null && fences.Add(keys[i]))
+            {
+                spent.Add(keys[i]);
+            }
+        }
+        if (spent.Count > 0)
+        {
+            await connection.ExecuteAsync(InsertFences, new { keys = spent.ToArray() }, transaction);
         }
         if (!await SaveAsync(connection, transaction, [.. methods.Where(method => method.Value.Calls != method.Value.Stored)], recorded))
         {
@@ -95,10 +109,11 @@ internal static class LedgerTransaction
     }
 
     private static GatewayOutcome Take(
-        SandboxOrder order, Dictionary<MethodKey, MethodCount> methods, Dictionary<string, SandboxCall> calls, List<SandboxCall> recorded)
+        SandboxOrder order, Dictionary<MethodKey, MethodCount> methods, Dictionary<string, SandboxCall> calls, HashSet<string> fences,
+        List<SandboxCall> recorded)
     {
         var method = methods[MethodKey.Of(order)];
-        var ruling = SandboxRules.Decide(order, calls.GetValueOrDefault(order.Key), method.Calls, method.IsDetached);
+        var ruling = SandboxRules.Decide(order, calls.GetValueOrDefault(order.Key), method.Calls, method.IsDetached, fences.Contains(order.Key));
         if (ruling.Counts)
         {
             method.Calls++;
@@ -111,12 +126,12 @@ internal static class LedgerTransaction
         return ruling.Answer;
     }
 
-    private static async Task<(Dictionary<MethodKey, MethodCount> Methods, Dictionary<string, SandboxCall> Calls)> LockAndReadAsync(
+    private static async Task<(Dictionary<MethodKey, MethodCount> Methods, Dictionary<string, SandboxCall> Calls, HashSet<string> Fences)> LockAndReadAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, IReadOnlyList<PostgresLedger.Job> group, string[] keys)
     {
-        var wanted = group.Where(job => job.Order is not null)
-            .CountBy(job => MethodKey.Of(job.Order!))
-            .ToDictionary(method => method.Key, method => (long)method.Value);
+        var wanted = group.Where(job => job is not { Order: null, Fence: null })
+            .GroupBy(MethodKey.Of)
+            .ToDictionary(method => method.Key, method => method.LongCount(job => job.Order is not null));
         await using var read = await connection.QueryMultipleAsync(
             LockAndRead,
             new
@@ -136,7 +151,8 @@ internal static class LedgerTransaction
                 Calls = row.Calls - wanted[new MethodKey(row.Account, row.Id, row.Generation)],
                 IsDetached = row.Detached,
             });
-        return (methods, ByKey(await read.ReadAsync<CallRow>()));
+        var calls = ByKey(await read.ReadAsync<CallRow>());
+        return (methods, calls, (await read.ReadAsync<string>()).ToHashSet(StringComparer.Ordinal));
     }
 
     private static async Task<bool> SaveAsync(
@@ -193,6 +209,9 @@ internal static class LedgerTransaction
     private readonly record struct MethodKey(string Account, string Id, int Generation)
     {
         public static MethodKey Of(SandboxOrder order) => new(order.Account, order.Method.Id, order.Method.Generation);
+
+        public static MethodKey Of(PostgresLedger.Job job) =>
+            job.Order is { } order ? Of(order) : new(job.Fence!.Account, job.Fence.Method.Id, job.Fence.Method.Generation);
     }
 
     private sealed class MethodCount

@@ -12,6 +12,7 @@ public sealed class MemoryLedger : ISandboxLedger
     private readonly Dictionary<string, string> _chargeOfRefund = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Account, MethodRef Method), long> _counts = [];
     private readonly HashSet<(string Account, MethodRef Method)> _detached = [];
+    private readonly HashSet<string> _fenced = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public Task<GatewayOutcome> ChargeAsync(SandboxOrder order, CancellationToken ct)
@@ -21,7 +22,7 @@ public sealed class MemoryLedger : ISandboxLedger
         lock (_lock)
         {
             var before = _counts.GetValueOrDefault(method);
-            var ruling = SandboxRules.Decide(order, _calls.GetValueOrDefault(order.Key), before, _detached.Contains(method));
+            var ruling = SandboxRules.Decide(order, _calls.GetValueOrDefault(order.Key), before, _detached.Contains(method), _fenced.Contains(order.Key));
             if (ruling.Counts)
             {
                 _counts[method] = before + 1;
@@ -41,6 +42,21 @@ public sealed class MemoryLedger : ISandboxLedger
         lock (_lock)
         {
             return Task.FromResult(_calls.GetValueOrDefault(key)?.Outcome);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<GatewayOutcome?> FenceAsync(SandboxFence fence, CancellationToken ct)
+    {
+        ct.ThrowIfCancellationRequested();
+        lock (_lock)
+        {
+            var outcome = _calls.GetValueOrDefault(fence.Key)?.Outcome;
+            if (outcome is null)
+            {
+                _fenced.Add(fence.Key);
+            }
+            return Task.FromResult(outcome);
         }
     }
 

@@ -40,11 +40,14 @@ public sealed partial class PostgresLedger : ISandboxLedger, IAsyncDisposable
 
     /// <inheritdoc/>
     public async Task<GatewayOutcome> ChargeAsync(SandboxOrder order, CancellationToken ct) =>
-        await EnqueueAsync(new Job(order.Key, order, ct), ct)
+        await EnqueueAsync(new Job(order.Key, order, null, ct), ct)
             ?? throw new InvalidOperationException("a call was answered as a look-up");
 
     /// <inheritdoc/>
-    public Task<GatewayOutcome?> FindAsync(string key, CancellationToken ct) => EnqueueAsync(new Job(key, null, ct), ct);
+    public Task<GatewayOutcome?> FindAsync(string key, CancellationToken ct) => EnqueueAsync(new Job(key, null, null, ct), ct);
+
+    /// <inheritdoc/>
+    public Task<GatewayOutcome?> FenceAsync(SandboxFence fence, CancellationToken ct) => EnqueueAsync(new Job(fence.Key, null, fence, ct), ct);
 
     /// <inheritdoc/>
     public Task<bool> RefundAsync(SandboxRefund refund, CancellationToken ct) => AloneAsync(
@@ -185,8 +188,8 @@ public sealed partial class PostgresLedger : ISandboxLedger, IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Error, Message = "The sandbox's database failed: {Calls} calls are left without an answer")]
     private partial void LogFailure(int calls, Exception failure);
 
-    /// <summary>A call or, without an order, a look-up that waits for its answer.</summary>
-    internal sealed record Job(string Key, SandboxOrder? Order, CancellationToken Withdrawn)
+    /// <summary>A call, a fence or, with neither an order nor a fence, a look-up that waits for its answer.</summary>
+    internal sealed record Job(string Key, SandboxOrder? Order, SandboxFence? Fence, CancellationToken Withdrawn)
     {
         // Asynchronously: the writer must not run its callers' code between two commits.
         public TaskCompletionSource<GatewayOutcome?> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,7 +1,9 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Dunning.Model;
 using Dunning.Ports;
+using NodaTime;
 
 namespace Dunning.Gateways.Sandbox;
 
@@ -12,7 +14,7 @@ namespace Dunning.Gateways.Sandbox;
 /// <remarks>
 /// Like a real one it answers <see cref="GatewayOutcome.Unknown"/> when the caller stops waiting: a canceled call may have been taken.
 /// </remarks>
-public sealed class SandboxGateway(ISandboxLedger ledger, SandboxOptions options, TimeProvider time) : IPaymentGateway
+public sealed class SandboxGateway(ISandboxLedger ledger, SandboxOptions options, TimeProvider time) : IPaymentGateway, IChargeList
 {
     /// <summary>Longest idempotency key, in characters: as strict as the gateways it stands for.</summary>
     public const int MaxKeyLength = 255;
@@ -44,7 +46,10 @@ public sealed class SandboxGateway(ISandboxLedger ledger, SandboxOptions options
 
     /// <inheritdoc/>
     public async Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) =>
-        await LookUpAsync(request, ct) ?? new GatewayOutcome.NeverMade();
+        // What is no request of ours was refused when it came, and is refused whenever it comes.
+        FaultOf(request) is not null ? new GatewayOutcome.NeverMade()
+            : await AnswerAsync(() => ledger.FenceAsync(new SandboxFence(request.Key, request.Account, request.Method), ct), Unknown, ct)
+                ?? new GatewayOutcome.NeverMade();
 
     /// <inheritdoc/>
     public async Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct)
@@ -70,6 +75,15 @@ public sealed class SandboxGateway(ISandboxLedger ledger, SandboxOptions options
         {
             await ledger.DetachAsync(account, method.Ref, ct);
             return true;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ListedCharge> ListAsync(Instant from, Instant to, [EnumeratorCancellation] CancellationToken ct)
+    {
+        await foreach (var call in ledger.CallsAsync(ct))
+        {
+            yield return new ListedCharge(call.Key, call.Key, call.Account, null, null, call.Amount, call.Outcome, null, IsOurs: true);
         }
     }
 

@@ -10,8 +10,13 @@ internal static class SandboxRules
     /// <param name="recorded">What is recorded under its key.</param>
     /// <param name="callsBefore">How many calls its method has had.</param>
     /// <param name="isDetached">Its method is gone.</param>
-    public static Ruling Decide(SandboxOrder order, SandboxCall? recorded, long callsBefore, bool isDetached)
+    /// <param name="isFenced">Its key was spent before it came.</param>
+    public static Ruling Decide(SandboxOrder order, SandboxCall? recorded, long callsBefore, bool isDetached, bool isFenced)
     {
+        if (isFenced)
+        {
+            return Refused("this idempotency key was spent on a fence", RefusalScope.Request);
+        }
         if (recorded is not null)
         {
             // A replay is answered whatever has become of the method since, and is no call.

@@ -29,7 +29,7 @@ public static class SandboxSchema
 
     private static async Task<bool> ExistsAsync(NpgsqlConnection connection, CancellationToken ct) =>
         await connection.QuerySingleAsync<bool>(new CommandDefinition(
-            "select to_regclass('sandbox.refund') is not null", cancellationToken: ct));
+            "select to_regclass('sandbox.fence') is not null", cancellationToken: ct));
 
     // Counts change at every call: the free space keeps their updates on the page (and out of the index).
     private const string Tables =
@@ -61,6 +61,10 @@ public static class SandboxSchema
         create table if not exists sandbox.refund (
             key        text primary key,
             charge_key text not null unique references sandbox.call (key)
+        );
+
+        create table if not exists sandbox.fence (
+            key text primary key
         );
         """;
 }

@@ -24,6 +24,14 @@ internal static class StripeAmount
         ["PLN"] = 200, ["RON"] = 200, ["SEK"] = 300, ["SGD"] = 50, ["THB"] = 1000,
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
+    /// <summary>The amount of Stripe's units in a currency, written as Stripe does; null: a currency that we don't know.</summary>
+    public static Money? Of(long units, string currency)
+    {
+        var code = currency.ToUpperInvariant();
+        return Currency.Find(code) is not { } known ? null
+            : new Money(s_hundredfold.Contains(code) ? units / 100 : s_whole.Contains(code) ? checked(units * 100) : units, known);
+    }
+
     /// <summary>What Stripe takes in a currency, in ISO 4217's minor units. A least amount that is not known here is told by its answer.</summary>
     public static ChargeableAmounts Taken(Currency currency)
     {

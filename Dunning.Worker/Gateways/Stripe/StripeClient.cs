@@ -36,6 +36,22 @@ internal sealed class StripeClient : IDisposable
             null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
     }
 
+    /// <summary>A page of all PaymentIntents created at or after an instant and before another, newest first.</summary>
+    public Task<StripeReply<StripePage>> ListIntentsAsync(Instant createdFrom, Instant createdBefore, string? startingAfter, CancellationToken ct)
+    {
+        var query = string.Create(CultureInfo.InvariantCulture,
+            $"v1/payment_intents?created[gte]={createdFrom.ToUnixTimeSeconds()}&created[lt]={createdBefore.ToUnixTimeSeconds()}&limit={PageSize}");
+        return SendAsync(HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
+            null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
+    }
+
+    /// <summary>The account that the key belongs to. A restricted key may lack the right to read it.</summary>
+    public Task<StripeReply<StripeAccount>> GetAccountAsync(CancellationToken ct) =>
+        SendAsync(HttpMethod.Get, "v1/account", null, null, StripeJson.Default.StripeAccount, a => a.Object == "account", ct);
+
+    /// <summary>The key as it is now; null: its file can't be read or holds none.</summary>
+    public async Task<StripeKey?> KeyAsync(CancellationToken ct) => _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
+
     /// <summary>Cancels a PaymentIntent: afterwards it can take no money.</summary>
     public Task<StripeReply<StripeIntent>> CancelIntentAsync(string intent, CancellationToken ct) =>
         SendAsync(HttpMethod.Post, $"v1/payment_intents/{Uri.EscapeDataString(intent)}/cancel",
@@ -80,23 +96,15 @@ internal sealed class StripeClient : IDisposable
         HttpMethod method, string path, IEnumerable<KeyValuePair<string, string>>? fields, string? idempotencyKey,
         JsonTypeInfo<T> type, Func<T, bool> isIt, CancellationToken ct)
     {
-        StripeKey? key;
-        try
+        return await _http.SendAsync(isRead: method == HttpMethod.Get, async token =>
         {
-            key = _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
-        }
-        catch (OperationCanceledException)
-        {
-            return new StripeReply<T>.NotSent("not sent: it waited too long for its turn", IsForAll: false);
-        }
-        if (key?.IsLive != _options.Key.IsLive)
-        {
-            return new StripeReply<T>.NotSent(
-                key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
-                    : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start", IsForAll: true);
-        }
-        return await _http.SendAsync(isRead: method == HttpMethod.Get, () =>
-        {
+            var key = await KeyAsync(token);
+            if (key?.IsLive != _options.Key.IsLive)
+            {
+                throw new GatewayKeyException(
+                    key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
+                        : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start");
+            }
             var request = new HttpRequestMessage(method, path);
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key!.Reveal());
             request.Headers.Add("Stripe-Version", _options.ApiVersion);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Dunning.Gateways.Webhooks;
 using Dunning.Model;
 using Dunning.Options;
@@ -16,11 +17,12 @@ namespace Dunning.Gateways.Stripe;
 /// Only an issuer's or a network's answer is a decline. A refusal in Stripe's own words made no attempt. Everything else is unknown: a look-up
 /// tells, and closes what was left half done, so that it can never take money afterwards.
 /// </remarks>
-public sealed class StripeGateway : IPaymentGateway, IDisposable
+public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
 {
     internal const string KeyField = "dunning_key";
     internal const string SubscriptionField = "dunning_subscription";
     internal const string PeriodField = "dunning_period";
+    private const string InstallationField = "dunning_installation";
     private const string AuthenticationRequired = "authentication_required";
 
     // Far more than clocks differ by; and an attempt decided again from an older state of the database may have been sent earlier than it knows.
@@ -34,13 +36,19 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
 
     private readonly StripeClient _client;
     private readonly string? _statementDescriptorSuffix;
+    private readonly string? _installation;
+    private (string Key, string? Account)? _account;
 
     /// <summary>What rules must know of Stripe. It keeps idempotency keys for a day at least.</summary>
     public static GatewayTraits Traits { get; } = new() { Amounts = StripeAmount.Taken, KeyLife = Duration.FromHours(24) };
 
     /// <summary>Makes the gateway; it opens connections when they are needed.</summary>
-    public StripeGateway(StripeOptions options, TimeProvider time)
+    /// <param name="options">Its settings.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="installation">Stands on each charge, so that two installations with one account know theirs apart.</param>
+    public StripeGateway(StripeOptions options, TimeProvider time, string? installation = null)
     {
+        _installation = installation;
         _client = new StripeClient(options, time);
         _statementDescriptorSuffix = options.StatementDescriptorSuffix;
         Webhooks = options.WebhookSecrets is { } secrets ? new StripeWebhooks(_client, secrets, options.Key.IsLive) : null;
@@ -137,7 +145,75 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
     }
 
     /// <inheritdoc/>
+    public async IAsyncEnumerable<ListedCharge> ListAsync(Instant from, Instant to, [EnumeratorCancellation] CancellationToken ct)
+    {
+        for (string? after = null; ;)
+        {
+            var page = await _client.ListIntentsAsync(from, to, after, ct) switch
+            {
+                StripeReply<StripePage>.Done(var done) => done,
+                StripeReply<StripePage>.Failed(var status, var error) => throw new GatewayListException(
+                    string.Join(' ', new[] { FormattableString.Invariant($"Stripe refuses to list its PaymentIntents: {status}"), Word(error.Code ?? error.Type) }.OfType<string>())),
+                StripeReply<StripePage>.NotSent(var why, _) => throw new GatewayListException(why),
+                _ => throw new GatewayListException("Stripe does not answer"),
+            };
+            foreach (var intent in page.Data)
+            {
+                if (ChargeOf(intent) is { } charge)
+                {
+                    yield return charge;
+                }
+            }
+            if (!page.HasMore || page.Data.IsEmpty)
+            {
+                yield break;
+            }
+            after = page.Data[^1].Id;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<string?> AccountAsync(CancellationToken ct)
+    {
+        // Asked once for each key: a key of another account may come in by its file.
+        if ((await _client.KeyAsync(ct))?.Reveal() is not { } key)
+        {
+            return null;
+        }
+        if (_account is not { } known || known.Key != key)
+        {
+            switch (await _client.GetAccountAsync(ct))
+            {
+                case StripeReply<StripeAccount>.Done(var account):
+                    _account = known = (key, account.Id);
+                    break;
+                case StripeReply<StripeAccount>.Failed(403, _):
+                    _account = known = (key, null);
+                    break;
+                default:
+                    return null;
+            }
+        }
+        return known.Account;
+    }
+
+    /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
+
+    /// <summary>The charge that an intent is; null: it is none of ours.</summary>
+    private ListedCharge? ChargeOf(StripeIntent intent)
+    {
+        if (intent.Metadata is not { } metadata || !metadata.TryGetValue(KeyField, out var key) || !metadata.TryGetValue("dunning_account", out var account)
+            || StripeAmount.Of(intent.Amount, intent.Currency) is not { } amount)
+        {
+            return null;
+        }
+        var period = LocalDatePattern.Iso.Parse(metadata.GetValueOrDefault("dunning_period", ""));
+        return new ListedCharge(
+            key, intent.Id, account, metadata.GetValueOrDefault("dunning_subscription"), period.Success ? period.Value : null, amount,
+            OutcomeOf(intent) ?? Unknown, Instant.FromUnixTimeSeconds(intent.Created),
+            metadata.TryGetValue(InstallationField, out var installation) ? installation == _installation : null);
+    }
 
     // In this order always, and nothing in it that time or chance could change: the same key must have the same body.
     private IEnumerable<KeyValuePair<string, string>> FieldsOf(ChargeRequest request, string customer, long units)
@@ -157,6 +233,10 @@ public sealed class StripeGateway : IPaymentGateway, IDisposable
         yield return new("metadata[dunning_account]", request.Account);
         yield return new($"metadata[{SubscriptionField}]", request.SubscriptionId);
         yield return new($"metadata[{PeriodField}]", LocalDatePattern.Iso.Format(request.PeriodStart));
+        if (_installation is not null)
+        {
+            yield return new($"metadata[{InstallationField}]", _installation);
+        }
         if (_statementDescriptorSuffix is not null)
         {
             yield return new("statement_descriptor_suffix", _statementDescriptorSuffix);

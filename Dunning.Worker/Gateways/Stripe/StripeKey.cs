@@ -5,6 +5,10 @@ namespace Dunning.Gateways.Stripe;
 /// <summary>A secret or restricted API key of Stripe. It never prints itself: <see cref="object.ToString"/> tells its kind alone.</summary>
 public sealed partial class StripeKey
 {
+    // A file that is being written over is empty for a moment.
+    private const int MaxReads = 5;
+    private static readonly TimeSpan s_betweenReads = TimeSpan.FromMilliseconds(20);
+
     private readonly string _text;
 
     private StripeKey(string text) => _text = text;
@@ -18,13 +22,24 @@ public sealed partial class StripeKey
     /// <summary>The key in a file, read anew each time, so that a key is rotated by writing the file; null when it can't be read or holds none.</summary>
     public static async Task<StripeKey?> ReadAsync(string file, CancellationToken ct)
     {
-        try
+        for (var reads = 1; ; reads++)
         {
-            return Find(await File.ReadAllTextAsync(file, ct));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
+            try
+            {
+                if (Find(await File.ReadAllTextAsync(file, ct)) is { } key)
+                {
+                    return key;
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Told by its caller, where it stays so.
+            }
+            if (reads == MaxReads)
+            {
+                return null;
+            }
+            await Task.Delay(s_betweenReads, ct);
         }
     }
 

@@ -7,7 +7,7 @@ namespace Dunning.Gateways.Stripe;
 /// <summary>What is read of a PaymentIntent. An answer without what has no default here is none.</summary>
 internal sealed record StripeIntent(
     string Object, string Id, string Status, long Amount, string Currency, ImmutableDictionary<string, string>? Metadata = null,
-    StripeError? LastPaymentError = null, long AmountReceived = 0);
+    StripeError? LastPaymentError = null, long AmountReceived = 0, long Created = 0);
 
 /// <summary>What is read of an error: of a refused request, and of an intent's last failed attempt.</summary>
 internal sealed record StripeError(
@@ -19,6 +19,9 @@ internal sealed record StripeErrorBody(StripeError? Error = null);
 
 /// <summary>A page of a list.</summary>
 internal sealed record StripePage(string Object, ImmutableArray<StripeIntent> Data, bool HasMore);
+
+/// <summary>What is read of the account that a key belongs to.</summary>
+internal sealed record StripeAccount(string Object, string Id);
 
 /// <summary>What is read of a refund.</summary>
 internal sealed record StripeRefund(string Object, string Id, string? Status = null);
@@ -55,6 +58,7 @@ internal sealed record StripeEventData(JsonElement Object);
 [JsonSerializable(typeof(StripeErrorBody))]
 [JsonSerializable(typeof(StripePage))]
 [JsonSerializable(typeof(StripeRefund))]
+[JsonSerializable(typeof(StripeAccount))]
 [JsonSerializable(typeof(StripeMethod))]
 [JsonSerializable(typeof(StripeCharge))]
 [JsonSerializable(typeof(StripeDispute))]

@@ -1,0 +1,48 @@
+using Dunning.Model;
+using Dunning.Ports;
+
+namespace Dunning.Gateways.Outages;
+
+/// <summary>A gateway whose calls are counted, and through which nothing is charged while it is out.</summary>
+/// <param name="gateway">The gateway itself.</param>
+/// <param name="guard">What counts.</param>
+/// <param name="isTrial">It is asked whether it answers again: charges go through.</param>
+public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, bool isTrial = false) : IPaymentGateway
+{
+    private int _failures;
+
+    /// <summary>Calls that failed.</summary>
+    public int Failures => _failures;
+
+    /// <inheritdoc/>
+    public async Task<GatewayOutcome> ChargeAsync(ChargeRequest request, CancellationToken ct) => guard.IsOut && !isTrial
+        // Claimed before it was found out: no attempt was made, and it is made with the same key afterwards.
+        ? new GatewayOutcome.Refused("not sent: the gateway is out", RefusalScope.Everyone)
+        : await CountAsync(await gateway.ChargeAsync(request, ct));
+
+    /// <inheritdoc/>
+    public async Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct) => await CountAsync(await gateway.LookUpAsync(request, ct));
+
+    /// <inheritdoc/>
+    public async Task<GatewayOutcome> FenceAsync(ChargeRequest request, CancellationToken ct) => await CountAsync(await gateway.FenceAsync(request, ct));
+
+    /// <inheritdoc/>
+    public Task<bool> RefundAsync(ChargeRequest charge, string refundKey, CancellationToken ct) => gateway.RefundAsync(charge, refundKey, ct);
+
+    /// <inheritdoc/>
+    public Task<bool> DetachAsync(string account, PaymentMethod method, CancellationToken ct) => gateway.DetachAsync(account, method, ct);
+
+    /// <summary>Whether an outcome says that the gateway itself failed: what an issuer says is an answer, and a refusal of one request is its own fault.</summary>
+    public static bool IsFailure(GatewayOutcome? outcome) => outcome is GatewayOutcome.Unknown or GatewayOutcome.Refused { Scope: RefusalScope.Everyone };
+
+    private async Task<T> CountAsync<T>(T outcome)
+        where T : GatewayOutcome?
+    {
+        if (IsFailure(outcome))
+        {
+            Interlocked.Increment(ref _failures);
+        }
+        await guard.CountAsync(IsFailure(outcome));
+        return outcome;
+    }
+}
