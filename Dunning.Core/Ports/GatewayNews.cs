@@ -12,6 +12,17 @@ public abstract record GatewayNews
     {
     }
 
+    /// <summary>The key of the charge that it is about; null: it is about none of ours.</summary>
+    public string? FindKey() => this switch
+    {
+        Settled news => news.Key,
+        Reversed news => news.Key,
+        Disputed news => news.Key,
+        DisputeClosed news => news.Key,
+        Refunded news => news.Key,
+        _ => null,
+    };
+
     /// <summary>A charge of ours has come to its outcome.</summary>
     /// <param name="Key">The charge's key.</param>
     /// <param name="Outcome">What became of it.</param>

@@ -18,7 +18,7 @@ namespace Dunning.Tests.Faults;
 /// The real passes on a real database charge through the Stripe gateway, and the first request of each account goes wrong in a way of its own.
 /// Whatever it was, each invoice is paid by one charge in the end, and our books and Stripe's agree.
 /// </summary>
-public sealed class StripeFaultTests : IAsyncLifetime
+public sealed partial class StripeFaultTests : IAsyncLifetime
 {
     private static readonly RuleOptions Options = new();
 
@@ -31,7 +31,8 @@ public sealed class StripeFaultTests : IAsyncLifetime
     {
         _stripe = await StandIn.StartAsync(() => _now);
         _gateway = new StripeGateway(
-            new StripeOptions { Key = StripeKey.Find(StandIn.SecretKey)!, BaseUrl = _stripe.Url, Timeout = TimeSpan.FromSeconds(3), PerSecond = 1000 }, TimeProvider.System);
+            new StripeOptions { Key = StripeKey.Find(StandIn.SecretKey)!, BaseUrl = _stripe.Url, Timeout = TimeSpan.FromSeconds(3), PerSecond = 1000, WebhookSecrets = s_secrets },
+            TimeProvider.System);
     }
 
     public async Task DisposeAsync()

@@ -80,7 +80,7 @@ public sealed class StripeOptionsTests : IDisposable
     public void Read_AGatewayThatIsNone_IsToldWithThoseThatAre()
     {
         var (_, faults) = PaymentSettings.Read(new Dictionary<string, string?> { ["Payments:Gateway"] = "paypal" }, new RuleOptions());
-        Assert.Equal("Payments:Gateway is 'paypal', but must be sandbox or stripe", Assert.Single(faults));
+        Assert.Equal("Payments:Gateway is 'paypal', but must be sandbox, stripe or gocardless", Assert.Single(faults));
     }
 
     // Charged for real, but mailed into a folder: customers would never hear of it.

@@ -17,6 +17,8 @@ public sealed class ServiceCollection;
 /// <summary>The real service over a database of its own, on a free port, with due accounts.</summary>
 internal sealed class ServiceRig : IAsyncDisposable
 {
+    private static readonly JsonSerializerOptions s_json = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+
     private readonly string _folder;
 
     private ServiceRig(string connectionString, string folder, Database database, WorkerSettings settings, IConfiguration configuration)
@@ -39,18 +41,21 @@ internal sealed class ServiceRig : IAsyncDisposable
     {
         var connectionString = await TestServer.NewDatabaseAsync();
         var folder = Directory.CreateTempSubdirectory("dunning-run-").FullName;
-        var configuration = new ConfigurationBuilder().AddInMemoryCollection(
+        KeyValuePair<string, string?>[] usual =
         [
             new("ConnectionStrings:Dunning", connectionString), new("Http:Urls", "http://127.0.0.1:0"), new("Mail:Pickup", Path.Combine(folder, "mail")),
-            new("Logging:LogLevel:Default", "None"), .. keys.Select(k => new KeyValuePair<string, string?>(k.Key, k.Value)),
-        ]).Build();
+            new("Logging:LogLevel:Default", "None"),
+        ];
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(usual)
+            .AddInMemoryCollection(keys.Select(k => new KeyValuePair<string, string?>(k.Key, k.Value))).Build();
         var (settings, faults) = WorkerSettings.Read(configuration);
         Assert.Empty(faults);
         var database = await Database.OpenAsync(settings!, default);
         await MigrateCommand.MigrateAsync(database, TimeProvider.System, default);
         var rig = new ServiceRig(connectionString, folder, database, settings!, configuration);
-        await WriteBookAsync(rig._folder, accounts);
-        var (code, _, error) = await rig.CommandAsync("import", Path.Combine(folder, "book"), "--allow-overdue");
+        await WriteBookAsync(rig._folder, accounts, ofStripe: settings!.Payments.Stripe is not null);
+        var (code, _, error) = await rig.CommandAsync(
+            ["import", Path.Combine(folder, "book"), "--allow-overdue", .. keys.SelectMany(k => new[] { "--set", $"{k.Key}={k.Value}" })]);
         Assert.True(code == 0, error);
         return rig;
     }
@@ -97,7 +102,7 @@ internal sealed class ServiceRig : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private static async Task WriteBookAsync(string folder, int accounts)
+    private static async Task WriteBookAsync(string folder, int accounts, bool ofStripe)
     {
         var book = Directory.CreateDirectory(Path.Combine(folder, "book")).FullName;
         var books = Path.Combine(AppContext.BaseDirectory, "books");
@@ -115,9 +120,10 @@ internal sealed class ServiceRig : IAsyncDisposable
             time_zone = "Europe/Paris",
             currency = "EUR",
             locale = "fr",
+            gateway_customer = ofStripe ? $"cus_a{n}" : null,
             address = new { line1 = "12 rue de la République", postal_code = "69002", city = "Lyon" },
             contacts = new[] { new { email = $"owner@a{n}.example", name = "Claire", role = "owner" } },
-            payment_methods = new[] { new { id = $"a{n}-card", token = "sandbox_ok", exp = "2099-06", @default = true } },
+            payment_methods = new[] { new { id = $"a{n}-card", token = ofStripe ? "pm_sepa" : "sandbox_ok", exp = "2099-06", @default = true } },
             subscriptions = new[]
             {
                 new
@@ -125,7 +131,7 @@ internal sealed class ServiceRig : IAsyncDisposable
                     id = $"a{n}-1", plan = "team-monthly", quantity = 1, anchor = Iso(renewsOn.PlusMonths(-1)), renews_on = Iso(renewsOn),
                 },
             },
-        })));
+        }, s_json)));
 
         static string Iso(LocalDate date) => date.ToString("uuuu-MM-dd", null);
     }

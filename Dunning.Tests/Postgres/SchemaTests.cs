@@ -16,6 +16,10 @@ public sealed class SchemaTests : IAsyncLifetime
     private const string EInvoice =
         "insert into dunning.einvoice select series, year, number, 'invoice', subscription_id, period_start, 'pending', 0, issued_at from dunning.invoice where number = 1";
 
+    private const string CardSession = "insert into dunning.card_session (id, account_id, contact, state, started_at, next_look_at) values ('v', 'a', 1, 'open', now(), now())";
+
+    private const string CardHold = "insert into dunning.card_hold (session_id, account_id, currency, asked_at, state, void_at) values ('v', 'a', 'EUR', now(), 'held', now())";
+
     private Rig _rig = null!;
 
     public async Task InitializeAsync()
@@ -87,6 +91,18 @@ public sealed class SchemaTests : IAsyncLifetime
         { "einvoice_settled", $"{EInvoice}; update dunning.einvoice set settled_at = '2026-01-01'" },
         { "einvoice_fault_told", $"{EInvoice}; update dunning.einvoice set state = 'inexpressible', settled_at = '2026-01-01', next_try_at = null" },
         { "einvoice_state_check", $"{EInvoice}; update dunning.einvoice set state = 'lost', settled_at = '2026-01-01', next_try_at = null" },
+        { "link_key_secret_check", "insert into dunning.link_key values (1, '\\x00', now())" },
+        { "link_revocation_account_id_fkey", "insert into dunning.link_revocation values ('nobody', now())" },
+        { "card_session_pkey", $"{CardSession}; {CardSession}" },
+        { "card_session_account_id_fkey", CardSession.Replace("'a'", "'nobody'") },
+        { "card_session_state_check", CardSession.Replace("'open'", "'lost'") },
+        { "card_session_settled", $"{CardSession}; update dunning.card_session set state = 'done'" },
+        { "card_session_code", $"{CardSession}; update dunning.card_session set code = 'lost_card'" },
+        { "card_session_method", $"{CardSession}; update dunning.card_session set method_id = 'card'" },
+        { "card_hold_session_id_fkey", CardHold },
+        { "card_hold_pkey", $"{CardSession}; {CardHold}; {CardHold}" },
+        { "card_hold_settled", $"{CardSession}; {CardHold}; update dunning.card_hold set state = 'voided'" },
+        { "card_hold_state_check", $"{CardSession}; {CardHold}; update dunning.card_hold set state = 'lost', settled_at = now(), void_at = null" },
     };
 
     [Theory]

@@ -77,6 +77,7 @@ public static class CommandLine
         var run = RunCommand.Create(context);
         root.Add(run);
         root.Add(MigrateCommand.Create(context));
+        root.Add(LinksCommand.Create(context));
         root.Add(ImportCommand.Create(context));
         root.Add(SimulateCommand.Create(context));
         root.Add(ActCommand.Create(context));
@@ -88,6 +89,7 @@ public static class CommandLine
         root.Add(MailCommand.Create(context));
         root.Add(GatewayCommand.Create(context));
         root.Add(EnvironmentCommand.Create(context));
+        root.Add(WebhooksCommand.Create(context));
         root.Add(BenchCommand.Create(context));
         root.SetAction((parsed, ct) => RunCommand.RunAsync(context, parsed, ct));
         return root;

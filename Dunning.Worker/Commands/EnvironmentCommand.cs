@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Dunning.Hosting;
+using Dunning.Ports;
 using NodaTime.Text;
 
 namespace Dunning.Commands;
@@ -61,7 +62,8 @@ internal static class EnvironmentCommand
                 await context.Output.WriteLineAsync("there is nothing to confirm");
                 return CommandLine.Ok;
             }
-            if (state.ReconciledFor != state.Finding)
+            // A gateway that can't be listed answers a key that it knows with what it made.
+            if (live.Engine.Gateway is IChargeList && state.ReconciledFor != state.Finding)
             {
                 await context.Error.WriteLineAsync("first bring in every charge that the gateway knows and this database doesn't: gateway reconcile --adopt");
                 return CommandLine.Wanting;

@@ -46,7 +46,11 @@ internal static class GatewayCommand
             {
                 throw new CommandException($"--from ({InstantPattern.General.Format(since)}) must lie before --to ({InstantPattern.General.Format(until)})");
             }
-            var books = new GatewayBooks(live.Database.Source, (IChargeList)live.Engine.Gateway);
+            if (live.Engine.Gateway is not IChargeList list)
+            {
+                throw new CommandException($"the charges of {live.Settings.Payments.Gateway} can't be compared: this program can't list them");
+            }
+            var books = new GatewayBooks(live.Database.Source, list);
             var comparison = await books.CompareAsync(since, until, ct);
             var adopted = 0;
             if (parsed.GetValue(adopt))

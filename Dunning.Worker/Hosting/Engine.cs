@@ -1,13 +1,16 @@
 using Dunning.Documents;
 using Dunning.Gateways;
+using Dunning.Gateways.GoCardless;
 using Dunning.Gateways.Outages;
 using Dunning.Gateways.Reconciling;
 using Dunning.Gateways.Sandbox;
 using Dunning.Gateways.Stripe;
+using Dunning.Gateways.Webhooks;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Ports;
 using Dunning.Postgres;
 using NodaTime;
@@ -21,7 +24,6 @@ namespace Dunning.Hosting;
 public sealed class Engine : IAsyncDisposable
 {
     private readonly PostgresLedger? _ledger;
-    private readonly StripeGateway? _stripe;
     private readonly PostgresCatalog _catalog;
     private readonly WorkerSettings _settings;
     private readonly TimeProvider _time;
@@ -38,18 +40,29 @@ public sealed class Engine : IAsyncDisposable
         _catalog = new PostgresCatalog(database.Source);
         _adopted = new AdoptedCharges(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
-        if (settings.Payments.Stripe is { } stripe)
+        Links = new PayLinks(database.Source, settings.Links, time);
+        switch (settings.Payments.Chosen)
         {
-            Gateway = _stripe = new StripeGateway(stripe, time, installation);
+            case StripeOptions options:
+                var stripe = new StripeGateway(options, time, installation);
+                (Gateway, Webhooks, Cards) = (stripe, stripe.Webhooks, stripe);
+                break;
+            case GoCardlessOptions options:
+                var goCardless = new GoCardlessGateway(options, time);
+                (Gateway, Webhooks) = (goCardless, goCardless.Webhooks);
+                break;
+            default:
+                _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
+                Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
+                Cards = SandboxCards = new SandboxCardUpdates(database.Source, settings.Links.PublicUrl, time);
+                break;
+        }
+        if (_ledger is null)
+        {
             Environment = new EnvironmentLock(
-                database.Source, settings.EnvironmentFile, installation, settings.Payments.Gateway, settings.Payments.IsLive, _stripe, Now,
+                database.Source, settings.EnvironmentFile, installation, settings.Payments.Gateway, settings.Payments.IsLive, Gateway as IGatewayAccount, Now,
                 loggers.CreateLogger<EnvironmentLock>());
             _guard = new OutageGuard(database.Source, settings.Payments.Outage, Now, loggers.CreateLogger<OutageGuard>());
-        }
-        else
-        {
-            _ledger = new PostgresLedger(database.Source, loggers.CreateLogger<PostgresLedger>());
-            Gateway = new SandboxGateway(_ledger, settings.Payments.Sandbox, time);
         }
         Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
         if (sendsMail)
@@ -57,7 +70,7 @@ public sealed class Engine : IAsyncDisposable
             _transport = MailTransports.Create(settings.Mail);
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
             Mailer = new Mailer(
-                new MailComposer(settings.Texts, settings.Mail, installation, PlanName), _transport, time, _pace,
+                new MailComposer(settings.Texts, settings.Mail, installation, PlanName, Links), _transport, time, _pace,
                 PostgresDocuments.Open(database.Source, settings.Documents.Look, time), AtOnce(settings.Mail.Smtp));
         }
         else
@@ -81,6 +94,18 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Where charges go.</summary>
     public IPaymentGateway Gateway { get; }
 
+    /// <summary>What the gateway tells by itself; null: it tells nothing, or may not.</summary>
+    public IWebhookGateway? Webhooks { get; }
+
+    /// <summary>Where customers give and confirm cards; null: a gateway without.</summary>
+    public ICardUpdates? Cards { get; }
+
+    /// <summary>The same, where it is the sandbox.</summary>
+    public SandboxCardUpdates? SandboxCards { get; }
+
+    /// <summary>The links in mails.</summary>
+    public PayLinks Links { get; }
+
     /// <summary>Where mails go.</summary>
     public IMailer Mailer { get; }
 
@@ -103,7 +128,7 @@ public sealed class Engine : IAsyncDisposable
         await using (var connection = await database.Source.OpenConnectionAsync(ct))
         {
             await GatewayBinding.BindAsync(connection, settings.Payments.Gateway, ct);
-            if (settings.Payments.Stripe is null)
+            if (settings.Payments.Chosen is SandboxOptions)
             {
                 await SandboxSchema.CreateAsync(connection, ct);
             }
@@ -139,6 +164,10 @@ public sealed class Engine : IAsyncDisposable
         if (kind is PassKind.Mail or PassKind.All && _settings.Mail.BounceFolder is { } bounces)
         {
             await TakeBouncesAsync(bounces, onSaved, ct);
+        }
+        if (kind is PassKind.Mail or PassKind.All)
+        {
+            await Links.LoadAsync(ct);
         }
         var book = await RulebookAsync(ct);
         var hasAdopted = await _adopted.AnyAsync(ct);
@@ -176,15 +205,8 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>Decides on what the gateway tells by itself, read anew there.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
-    public Task<Decision> ToldAsync(string account, GatewayNews news, CancellationToken ct) => DecideAsync(account, news switch
-    {
-        GatewayNews.Settled settled => settled.Key,
-        GatewayNews.Reversed reversed => reversed.Key,
-        GatewayNews.Disputed disputed => disputed.Key,
-        GatewayNews.DisputeClosed closed => closed.Key,
-        GatewayNews.Refunded refunded => refunded.Key,
-        _ => null,
-    }, (file, now, book) => Pass.Told(file, news, now, book), ct);
+    public Task<Decision> ToldAsync(string account, GatewayNews news, CancellationToken ct) =>
+        DecideAsync(account, news.FindKey(), (file, now, book) => Pass.Told(file, news, now, book), ct);
 
     /// <summary>Decides that mail to a contact came back after it had been taken. <paramref name="reason"/> is codes alone.</summary>
     public Task<Decision> BouncedAsync(string account, int contact, string reason, CancellationToken ct) =>
@@ -202,7 +224,7 @@ public sealed class Engine : IAsyncDisposable
             await _transport.DisposeAsync();
             await _pace!.DisposeAsync();
         }
-        _stripe?.Dispose();
+        (Gateway as IDisposable)?.Dispose();
         _guard?.Dispose();
         if (Environment is not null)
         {

@@ -60,7 +60,7 @@ public sealed class EnvironmentLock : IAsyncDisposable
     private readonly string _installation;
     private readonly string _gateway;
     private readonly bool _isLive;
-    private readonly IGatewayAccount _account;
+    private readonly IGatewayAccount? _account;
     private readonly Func<Instant> _clock;
     private readonly ILogger<EnvironmentLock> _logger;
     private readonly SemaphoreSlim _one = new(1);
@@ -73,11 +73,11 @@ public sealed class EnvironmentLock : IAsyncDisposable
     /// <param name="installation">The database's installation id.</param>
     /// <param name="gateway">Gateway and mode.</param>
     /// <param name="isLive">It moves real money.</param>
-    /// <param name="account">Tells the gateway's account.</param>
+    /// <param name="account">Tells the gateway's account; null: it has no way to.</param>
     /// <param name="clock">The clock.</param>
     /// <param name="logger">What can't be told otherwise.</param>
     public EnvironmentLock(
-        NpgsqlDataSource source, string? file, string installation, string gateway, bool isLive, IGatewayAccount account, Func<Instant> clock,
+        NpgsqlDataSource source, string? file, string installation, string gateway, bool isLive, IGatewayAccount? account, Func<Instant> clock,
         ILogger<EnvironmentLock> logger)
     {
         (_source, _installation, _gateway, _isLive, _account, _clock, _logger) = (source, installation, gateway, isLive, account, clock, logger);
@@ -248,6 +248,10 @@ public sealed class EnvironmentLock : IAsyncDisposable
     // A gateway that is out holds no pass up: it is asked again by the next.
     private async Task<string?> AccountAsync(CancellationToken ct)
     {
+        if (_account is null)
+        {
+            return null;
+        }
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(s_patience);
         return await _account.AccountAsync(patience.Token);

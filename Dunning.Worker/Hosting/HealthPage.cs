@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Dapper;
+using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
 using Dunning.Postgres;
 using NodaTime.Text;
@@ -12,7 +13,7 @@ namespace Dunning.Hosting;
 /// What operators and load balancers ask: <c>/health/live</c> (the process answers), <c>/health/ready</c> and <c>/health</c> (it can work, and how its
 /// passes went). No personal data, no address of the database.
 /// </summary>
-internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, string? jobPages)
+internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, string? jobPages, WebhookStore? webhooks)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
 
@@ -34,7 +35,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
 
     private async Task WriteAsync(HttpContext http)
     {
-        var known = await AskAsync(http.RequestAborted);
+        var (known, told) = await AskAsync(http.RequestAborted);
         var isReady = known is not null && worker.Mismatch is null;
         // With the gateway out the service is as it should be: a load balancer that took it away would help nobody.
         var status = known is null ? "database unreachable" : worker.Mismatch is not null ? (worker.NeedsConfirmation ? "confirmation needed" : "restart needed")
@@ -51,6 +52,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
                 Gateway = gateway,
                 GatewayOutSince = known?.OutSince is { } since ? InstantPattern.General.Format(since.Instant()) : null,
                 Database = new { IsReachable = known is not null, SchemaVersion = known?.Version },
+                Webhooks = told,
                 Passes = worker.Statuses.Select(p => new
                 {
                     Pass = PassJobs.NameOf(p.Pass),
@@ -88,20 +90,21 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
     }
 
     // Whatever keeps the database from answering, the answer here is that it does not; the passes' log tells why.
-    private async Task<Known?> AskAsync(CancellationToken ct)
+    private async Task<(Known? Known, WebhookCounts? Webhooks)> AskAsync(CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(s_patience);
         try
         {
             await using var connection = await source.OpenConnectionAsync(patience.Token);
-            return await connection.QuerySingleAsync<Known>(new CommandDefinition(
+            var known = await connection.QuerySingleAsync<Known>(new CommandDefinition(
                 "select max(version) as version, (select began_at from dunning.outage where ended_at is null) as out_since from dunning.migration",
                 cancellationToken: patience.Token));
+            return (known, webhooks is null ? null : await webhooks.CountAsync(patience.Token));
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or TimeoutException or InvalidOperationException)
         {
-            return null;
+            return (null, null);
         }
     }
 

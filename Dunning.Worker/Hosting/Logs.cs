@@ -18,6 +18,19 @@ internal static class Logs
         // A job that fails has told why itself.
         logging.AddFilter("Quartz.Core.JobRunShell", LogLevel.Critical);
         logging.AddConfiguration(configuration.GetSection("Logging"));
+        // These write the addresses that are asked for, and a customer's link is a key: whatever is configured, for all providers or for one, they don't.
+        logging.Services.PostConfigure<LoggerFilterOptions>(filters =>
+        {
+            foreach (var teller in (string[])["Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Routing", "Microsoft.AspNetCore.Server.Kestrel"])
+            {
+                foreach (var rule in filters.Rules.Where(r => r.CategoryName?.StartsWith(teller, StringComparison.OrdinalIgnoreCase) == true).ToList())
+                {
+                    filters.Rules.Remove(rule);
+                }
+                filters.Rules.Add(new LoggerFilterRule(null, teller, LogLevel.Warning, null));
+                filters.Rules.Add(new LoggerFilterRule("Console", teller, LogLevel.Warning, null));
+            }
+        });
         if (settings.LogsJson)
         {
             logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, UtcStamp.Trim()));

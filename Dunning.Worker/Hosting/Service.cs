@@ -1,8 +1,12 @@
+using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
+using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Postgres;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
+using NodaTime;
 
 namespace Dunning.Hosting;
 
@@ -64,6 +68,26 @@ internal sealed class Service : IAsyncDisposable
             builder.Services.AddHostedService(provider => new EInvoicingJob(
                 eInvoicing.Open(database.Source, settings.Documents.Look, time), time, provider.GetRequiredService<ILogger<EInvoicingJob>>()));
         }
+        var webhooks = settings.Payments.TakesWebhooks ? new WebhookStore(database.Source) : null;
+        if (webhooks is not null)
+        {
+            builder.Services.AddSingleton(provider => new WebhookJob(
+                () => new WebhookWork(engine!.Webhooks!, webhooks, engine.ToldAsync, () => Instant.FromDateTimeOffset(time.GetUtcNow()),
+                    provider.GetRequiredService<ILogger<WebhookWork>>()),
+                webhooks, time, provider.GetRequiredService<ILogger<WebhookJob>>()));
+            builder.Services.AddHostedService(provider => provider.GetRequiredService<WebhookJob>());
+        }
+        CardDesk? desk = null;
+        PayPages? pages = null;
+        if (settings.Links.PublicUrl is not null)
+        {
+            builder.Services.AddRateLimiter(limits =>
+            {
+                limits.GlobalLimiter = PayLimits.Create();
+                limits.OnRejected = (rejected, _) => new ValueTask(pages!.WriteTooManyAsync(rejected.HttpContext));
+            });
+            builder.Services.AddHostedService(provider => new CardJob(() => desk!, time, provider.GetRequiredService<ILogger<CardJob>>()));
+        }
         host.AddServices(
             builder.Services, new JobHostOptions(settings.Jobs, database.Source, database.ConnectionString, settings.Limits.BatchSize, time));
         var app = builder.Build();
@@ -78,8 +102,20 @@ internal sealed class Service : IAsyncDisposable
             }
             var worker = app.Services.GetRequiredService<PassWorker>();
             service = new Service(app, engine, worker, host);
-            new HealthPage(worker, database.Source, settings.Payments.Gateway, host.Pages).Map(app);
+            new HealthPage(worker, database.Source, settings.Payments.Gateway, host.Pages, webhooks).Map(app);
+            if (webhooks is not null)
+            {
+                new WebhookEndpoint(engine.Webhooks!, webhooks, app.Services.GetRequiredService<WebhookJob>(), time,
+                    app.Services.GetRequiredService<ILogger<WebhookEndpoint>>()).Map(app);
+            }
             host.Map(app);
+            if (settings.Links.PublicUrl is not null)
+            {
+                var loggers = app.Services.GetRequiredService<ILoggerFactory>();
+                desk = new CardDesk(engine, settings.Links, ct => host.TriggerAsync(PassKind.Dun, ct), time, loggers.CreateLogger<CardDesk>());
+                pages = new PayPages(engine, desk, settings, time, loggers.CreateLogger<PayPages>());
+                pages.Map(app);
+            }
             await ListenAsync(app, settings.Urls, ct);
             await host.StartAsync(app.Services, ct);
             if (settings.Jobs.RunsAtStart)

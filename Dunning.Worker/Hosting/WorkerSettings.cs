@@ -5,6 +5,7 @@ using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Passes;
+using Dunning.Pay;
 using Dunning.Postgres;
 using NodaTime;
 
@@ -33,6 +34,9 @@ public sealed record WorkerSettings
 
     /// <summary>Which gateway charges, and how.</summary>
     public required PaymentSettings Payments { get; init; }
+
+    /// <summary>The links in mails, and how new payment methods are verified.</summary>
+    public required LinkSettings Links { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -84,6 +88,7 @@ public sealed record WorkerSettings
         var mail = Take(MailOptions.Read(flat, chargesForReal: payments is { IsLive: true }));
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var documents = Take(DocumentSettings.Read(flat));
+        var links = Take(LinkSettings.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var limits = new PassLimits
         {
@@ -107,6 +112,10 @@ public sealed record WorkerSettings
         {
             faults.Add($"Environment:File is '{environment}', which is a folder, but must be a file that may be written, such as /var/lib/dunning/environment.json");
         }
+        if (links is { PublicUrl: not null } && payments is { GoCardless: not null })
+        {
+            faults.Add("Links:PublicUrl is given, but the gateway gocardless has no pages for cards: leave it away, mandates are made by your application");
+        }
         if (faults.Count > 0)
         {
             return (null, faults.ToImmutable());
@@ -119,6 +128,7 @@ public sealed record WorkerSettings
             Texts = texts!,
             Documents = documents!,
             Payments = payments!,
+            Links = links!,
             Jobs = jobs!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),

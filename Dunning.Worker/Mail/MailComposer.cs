@@ -1,4 +1,5 @@
 using Dunning.Model;
+using Dunning.Pay;
 using Dunning.Time;
 
 namespace Dunning.Mail;
@@ -14,7 +15,8 @@ public delegate string PlanNames(string plan, string language);
 /// <param name="options">Who writes.</param>
 /// <param name="installation">Tells this installation's messages from another's that has the same accounts (a copy for tests, say).</param>
 /// <param name="planNames">Names plans; without it a plan is called what the facts call it.</param>
-public sealed class MailComposer(MailTexts texts, MailOptions options, string installation, PlanNames? planNames = null)
+/// <param name="links">Makes the links that are ours; without it the button leads to the configured page.</param>
+public sealed class MailComposer(MailTexts texts, MailOptions options, string installation, PlanNames? planNames = null, PayLinks? links = null)
 {
     private readonly PlanNames _planNames = planNames ?? ((plan, _) => plan);
 
@@ -42,6 +44,6 @@ public sealed class MailComposer(MailTexts texts, MailOptions options, string in
             Date = mail.DecidedAt,
         };
 
-        Dictionary<string, string?> ValuesOf(Model.Mail one) => MailValues.Of(account, one, recipient, language, options, _planNames);
+        Dictionary<string, string?> ValuesOf(Model.Mail one) => MailValues.Of(account, one, recipient, language, options, _planNames, links?.LinkOf(account, one, recipient));
     }
 }

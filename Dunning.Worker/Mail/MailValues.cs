@@ -21,9 +21,9 @@ internal static class MailValues
         "logoWidth", "preheader", "questions", "subject", "toDo",
     ];
 
-    /// <summary>The values of one message.</summary>
+    /// <summary>The values of one message. <paramref name="ownLink"/> is where its button leads; null: to the configured page.</summary>
     public static Dictionary<string, string?> Of(
-        AccountFile account, Model.Mail mail, Recipient recipient, Language language, MailOptions options, PlanNames planNames)
+        AccountFile account, Model.Mail mail, Recipient recipient, Language language, MailOptions options, PlanNames planNames, string? ownLink)
     {
         var (facts, look) = (mail.Facts, options.Look);
         // An invoice that credit has paid whole has nothing due. To tell of a payment of nothing, or of a card, would be odd.
@@ -31,7 +31,7 @@ internal static class MailValues
         var currency = facts.Currency is null ? account.Currency : Currency.Find(facts.Currency);
         var act = MailActs.KeyOf(mail.Template, facts.Code) is { } key ? language.Act(key) : null;
         var accentDark = look.Accent.OnDarkPaper();
-        var link = options.BillingLinkFor(account.Id);
+        var link = ownLink ?? options.BillingLinkFor(account.Id);
         return new Dictionary<string, string?>(Names.Length + LayoutNames.Length, StringComparer.Ordinal)
         {
             ["account"] = OneLine.Of(account.Name),

@@ -36,14 +36,14 @@ public sealed class Intent
 /// A server on loopback that speaks Stripe's documented wire format, as far as a renewal engine uses it: form-encoded requests, error bodies,
 /// idempotency keys that are good for 24 hours, test payment methods; and that breaks in every way a network and a gateway break.
 /// </summary>
-public sealed class StandIn : IAsyncDisposable
+public sealed partial class StandIn : IAsyncDisposable
 {
     public const string SecretKey = "sk_test_51StandInStandInStandIn";
 
     private static readonly string[] CreateParameters =
     [
         "amount", "currency", "customer", "payment_method", "confirm", "off_session", "error_on_requires_action", "statement_descriptor_suffix",
-        "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]",
+        "automatic_payment_methods[enabled]", "automatic_payment_methods[allow_redirects]", "capture_method",
     ];
 
     private readonly WebApplication _app;
@@ -65,7 +65,7 @@ public sealed class StandIn : IAsyncDisposable
     /// <summary>Every request, in the order of coming.</summary>
     public ConcurrentQueue<SeenRequest> Requests { get; } = new();
 
-    /// <summary>Faults to come, each used once: by customer for charges, by "list", "refund", "detach" for the others.</summary>
+    /// <summary>Faults to come, each used once: by customer for charges, by "list", "refund", "detach", "read" for the others.</summary>
     public ConcurrentDictionary<string, ConcurrentQueue<WireFault>> Faults { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Methods and customers that Stripe does not know, with the parameter's name.</summary>
@@ -125,6 +125,7 @@ public sealed class StandIn : IAsyncDisposable
             var intent = _intents.Single(i => i.Customer == customer && i.Status == "processing");
             intent.Decline = decline;
             intent.Status = decline is null ? "succeeded" : "requires_payment_method";
+            Happened(intent);
         }
     }
 
@@ -181,7 +182,10 @@ public sealed class StandIn : IAsyncDisposable
             "/v1/payment_intents" when request.Method == "POST" => form.FirstOrDefault(f => f.Key == "customer").Value ?? "",
             "/v1/payment_intents" => "list",
             "/v1/refunds" => "refund",
-            _ => "detach",
+            "/v1/checkout/sessions" => "checkout",
+            "/v1/setup_intents" => "setup",
+            var other when request.Method == "POST" || other!.StartsWith("/v1/payment_methods/", StringComparison.Ordinal) => "detach",
+            _ => "read",
         };
         var fault = Faults.TryGetValue(subject, out var faults) && faults.TryDequeue(out var next) ? next : (WireFault?)null;
         var (method, path) = (request.Method, request.Path.Value!); // a late request outlives its connection
@@ -193,7 +197,9 @@ public sealed class StandIn : IAsyncDisposable
         switch (fault)
         {
             case null:
-                await WriteAsync(http, execute(false));
+                var reply = execute(false);
+                await BeforeAnswering();
+                await WriteAsync(http, reply);
                 return;
             case WireFault.CutBefore:
                 http.Abort();
@@ -275,6 +281,8 @@ public sealed class StandIn : IAsyncDisposable
                 ["v1", "refunds"] => Refund(form),
                 ["v1", "payment_methods", var id] when method == "GET" => Method(id),
                 ["v1", "payment_methods", var id, "detach"] => Detach(id),
+                var parts when ExecuteCards(method, parts, form) is { } cards => cards,
+                ["v1", var kind, var id] when method == "GET" => Read(kind, id),
                 _ => Error(404, "invalid_request_error", null, null, "Unrecognized request URL"),
             };
             // Stored are results and failures of what began; nothing for a request that was wrong in itself.
@@ -327,9 +335,11 @@ public sealed class StandIn : IAsyncDisposable
             Metadata = new SortedDictionary<string, string>(
                 fields.Where(f => f.Key.StartsWith("metadata[", StringComparison.Ordinal)).ToDictionary(f => f.Key[9..^1], f => f.Value), StringComparer.Ordinal),
             Decline = isHalf ? null : decline,
-            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing" : "succeeded",
+            Status = isHalf ? "requires_confirmation" : !isConfirmed || decline is not null ? "requires_payment_method" : card == "pm_sepa" ? "processing"
+                : fields.GetValueOrDefault("capture_method") == "manual" ? "requires_capture" : "succeeded",
         };
         _intents.Add(intent);
+        Happened(intent);
         return isHalf ? Error(500, "api_error", null, null, "An error occurred")
             : decline is null ? new Reply(200, Json(intent))
             : new Reply(402, new JsonObject { ["error"] = Json(decline, Json(intent)) });
@@ -367,6 +377,7 @@ public sealed class StandIn : IAsyncDisposable
             return refusal;
         }
         intent.Status = "canceled";
+        Happened(intent);
         return new Reply(200, Json(intent));
     }
 
@@ -381,6 +392,7 @@ public sealed class StandIn : IAsyncDisposable
             return Error(400, "invalid_request_error", "charge_already_refunded", null, "Charge has already been refunded.");
         }
         intent.IsRefunded = true;
+        Happened("charge.refunded", ChargeOf(intent));
         return new Reply(200, new JsonObject
         {
             ["id"] = $"re_{++_ids:D8}", ["object"] = "refund", ["amount"] = intent.Amount, ["payment_intent"] = intent.Id, ["status"] = "succeeded",
@@ -389,7 +401,8 @@ public sealed class StandIn : IAsyncDisposable
 
     private Reply Method(string id) => Missing.ContainsKey(id)
         ? Error(404, "invalid_request_error", "resource_missing", "payment_method", $"No such PaymentMethod: '{id}'")
-        : new Reply(200, new JsonObject { ["id"] = id, ["object"] = "payment_method", ["customer"] = _detached.Contains(id) ? null : "cus_of_" + id });
+        : _given.TryGetValue(id, out var given) ? new Reply(200, Json(id, given, _detached.Contains(id)))
+        : new Reply(200, MethodOf(id));
 
     private Reply Detach(string id)
     {
@@ -397,8 +410,12 @@ public sealed class StandIn : IAsyncDisposable
         {
             return Error(404, "invalid_request_error", "resource_missing", "payment_method", $"No such PaymentMethod: '{id}'{words}");
         }
-        return _detached.Add(id) ? Method(id)
-            : Error(400, "invalid_request_error", null, null, "The payment method you provided is not attached to a customer so detachment is impossible.");
+        if (_detached.Add(id))
+        {
+            Happened("payment_method.detached", MethodOf(id));
+            return Method(id);
+        }
+        return Error(400, "invalid_request_error", null, null, "The payment method you provided is not attached to a customer so detachment is impossible.");
     }
 
     private static JsonObject Json(Intent intent) => new()

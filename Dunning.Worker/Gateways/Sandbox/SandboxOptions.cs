@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Dunning.Options;
 
 namespace Dunning.Gateways.Sandbox;
 
 /// <summary>Settings of the sandbox gateway.</summary>
-public sealed record SandboxOptions
+public sealed record SandboxOptions : IGatewayOptions
 {
     private const string Section = "Payments:Sandbox:";
     private const string LatencyKey = Section + "LatencyMs";
@@ -12,6 +13,30 @@ public sealed record SandboxOptions
 
     /// <summary><c>Payments:Sandbox:LatencyMs</c>: how long the sandbox takes to answer, once it has decided. Default 0, at most 60,000.</summary>
     public TimeSpan Latency { get; init; } = TimeSpan.Zero;
+
+    /// <inheritdoc/>
+    public string Binding => "sandbox";
+
+    /// <inheritdoc/>
+    public bool IsLive => false;
+
+    /// <inheritdoc/>
+    public bool TakesWebhooks => false;
+
+    /// <inheritdoc/>
+    public GatewayTraits Traits => GatewayTraits.Any;
+
+    /// <inheritdoc/>
+    public string TokenHelp => "a token of the sandbox, such as sandbox_ok";
+
+    /// <inheritdoc/>
+    public string? CustomerHelp => null;
+
+    /// <inheritdoc/>
+    public bool IsToken(string text) => SandboxToken.IsToken(text);
+
+    /// <inheritdoc/>
+    public bool IsCustomer(string text) => true;
 
     /// <summary>
     /// Reads the keys of <c>Payments:Sandbox</c> out of a flat configuration, without case. Returns the options or every fault: key, given

@@ -29,7 +29,7 @@ public static class SandboxSchema
 
     private static async Task<bool> ExistsAsync(NpgsqlConnection connection, CancellationToken ct) =>
         await connection.QuerySingleAsync<bool>(new CommandDefinition(
-            "select to_regclass('sandbox.fence') is not null", cancellationToken: ct));
+            "select to_regclass('sandbox.fence') is not null and to_regclass('sandbox.hold') is not null", cancellationToken: ct));
 
     // Counts change at every call: the free space keeps their updates on the page (and out of the index).
     private const string Tables =
@@ -65,6 +65,22 @@ public static class SandboxSchema
 
         create table if not exists sandbox.fence (
             key text primary key
+        );
+
+        create table if not exists sandbox.card_session (
+            id              text    primary key,
+            account_id      text    not null,
+            is_confirmation boolean not null,
+            back            text    not null,
+            state           text    not null check (state in ('open', 'given', 'confirmed', 'refused', 'canceled')),
+            token           text
+        );
+
+        create table if not exists sandbox.hold (
+            key        text    primary key,
+            account_id text    not null,
+            currency   text    not null,
+            held       boolean not null
         );
         """;
 }

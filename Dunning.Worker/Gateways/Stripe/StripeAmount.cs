@@ -65,4 +65,19 @@ internal static class StripeAmount
         }
         return units < s_least.GetValueOrDefault(code) ? (0, $"the amount is below the least that Stripe takes in {code}") : (units, null);
     }
+
+    /// <summary>An amount in Stripe's units and its lower-case code; null: a currency that is not known.</summary>
+    public static Money? From(long units, string currency)
+    {
+        if (Currency.Find(currency.ToUpperInvariant()) is not { } known)
+        {
+            return null;
+        }
+        return new Money(s_hundredfold.Contains(known.Code) ? units / 100 : s_whole.Contains(known.Code) ? checked(units * 100) : units, known);
+    }
+
+    /// <summary>The currency's main unit in Stripe's units, or the least that it takes if that is more.</summary>
+    public static long LeastFrom(Currency currency) => Math.Max(Of(MainUnit(currency)).Units, s_least.GetValueOrDefault(currency.Code));
+
+    private static Money MainUnit(Currency currency) => new(currency.Digits switch { 0 => 1, 2 => 100, _ => 1000 }, currency);
 }

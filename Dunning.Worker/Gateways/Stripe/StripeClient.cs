@@ -2,84 +2,37 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using System.Threading.RateLimiting;
 using NodaTime;
-using Polly;
-using Polly.CircuitBreaker;
-using Polly.RateLimiting;
-using Polly.Retry;
-using Polly.Timeout;
 
 namespace Dunning.Gateways.Stripe;
 
 /// <summary>
-/// The few endpoints of Stripe's API that a renewal engine needs. It keeps to the rates, times requests out and stops asking while Stripe is down.
-/// It sends nothing twice but reads: who retries a charge is decided elsewhere.
+/// The few endpoints of Stripe's API that a renewal engine needs.
 /// </summary>
-internal sealed class StripeClient : IDisposable
+internal sealed partial class StripeClient : IDisposable
 {
     /// <summary>Intents on a page: the most that Stripe gives.</summary>
     public const int PageSize = 100;
 
-    // A page of a hundred intents is some 300 KB.
-    private const int MaxResponseBytes = 8 * 1024 * 1024;
-
     private readonly StripeOptions _options;
-    private readonly HttpClient _http;
-    private readonly ConcurrencyLimiter _slots;
-    private readonly TokenBucketRateLimiter _rate;
-    private readonly ResiliencePipeline<Raw> _writes;
-    private readonly ResiliencePipeline<Raw> _reads;
+    private readonly GatewayHttp _http;
 
     public StripeClient(StripeOptions options, TimeProvider time)
     {
         _options = options;
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            ConnectTimeout = TimeSpan.FromSeconds(10),
-            MaxConnectionsPerServer = options.Concurrency,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        })
-        {
-            BaseAddress = options.BaseUrl,
-            Timeout = Timeout.InfiniteTimeSpan, // the pipeline's counts
-            MaxResponseContentBufferSize = MaxResponseBytes,
-        };
-        _slots = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = options.Concurrency, QueueLimit = int.MaxValue });
-        var burst = Math.Max(1, options.PerSecond / 10); // a tenth of a second's
-        _rate = new TokenBucketRateLimiter(new TokenBucketRateLimiterOptions
-        {
-            TokenLimit = burst,
-            TokensPerPeriod = burst,
-            ReplenishmentPeriod = TimeSpan.FromSeconds((double)burst / options.PerSecond),
-            QueueLimit = int.MaxValue,
-        });
-        // Charges and look-ups have a breaker each: reads may still work, and tell, when writes fail.
-        _writes = Guard(new ResiliencePipelineBuilder<Raw> { TimeProvider = time }).Build();
-        _reads = Guard(new ResiliencePipelineBuilder<Raw> { TimeProvider = time }.AddRetry(new RetryStrategyOptions<Raw>
-        {
-            ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is not BrokenCircuitException
-                && (IsNoAnswer(args.Outcome) || args.Outcome.Result is { Status: 429 or 409 })),
-            MaxRetryAttempts = 2,
-            Delay = TimeSpan.FromMilliseconds(300),
-            BackoffType = DelayBackoffType.Exponential,
-            UseJitter = true,
-            DelayGenerator = args => ValueTask.FromResult(args.Outcome.Result?.RetryAfter is { } wait && wait <= TimeSpan.FromSeconds(5) ? wait : (TimeSpan?)null),
-        })).Build();
+        _http = new GatewayHttp("Stripe", options.BaseUrl, options.Timeout, options.Concurrency, options.PerSecond, time);
     }
 
     /// <summary>Creates and confirms a PaymentIntent under an idempotency key.</summary>
     public Task<StripeReply<StripeIntent>> CreateIntentAsync(IEnumerable<KeyValuePair<string, string>> fields, string key, CancellationToken ct) =>
-        SendAsync(_writes, HttpMethod.Post, "v1/payment_intents", fields, key, StripeJson.Default.StripeIntent, i => i.Object == "payment_intent", ct);
+        SendAsync(HttpMethod.Post, "v1/payment_intents", fields, key, StripeJson.Default.StripeIntent, i => i.Object == "payment_intent", ct);
 
     /// <summary>A page of a customer's PaymentIntents created at or after an instant, newest first.</summary>
     public Task<StripeReply<StripePage>> ListIntentsAsync(string customer, Instant createdFrom, string? startingAfter, CancellationToken ct)
     {
         var query = string.Create(CultureInfo.InvariantCulture,
             $"v1/payment_intents?customer={Uri.EscapeDataString(customer)}&created[gte]={createdFrom.ToUnixTimeSeconds()}&limit={PageSize}");
-        return SendAsync(_reads, HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
+        return SendAsync(HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
             null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
     }
 
@@ -88,130 +41,104 @@ internal sealed class StripeClient : IDisposable
     {
         var query = string.Create(CultureInfo.InvariantCulture,
             $"v1/payment_intents?created[gte]={createdFrom.ToUnixTimeSeconds()}&created[lt]={createdBefore.ToUnixTimeSeconds()}&limit={PageSize}");
-        return SendAsync(_reads, HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
+        return SendAsync(HttpMethod.Get, startingAfter is null ? query : query + "&starting_after=" + Uri.EscapeDataString(startingAfter),
             null, null, StripeJson.Default.StripePage, p => p.Object == "list" && !p.Data.IsDefault, ct);
     }
 
     /// <summary>The account that the key belongs to. A restricted key may lack the right to read it.</summary>
     public Task<StripeReply<StripeAccount>> GetAccountAsync(CancellationToken ct) =>
-        SendAsync(_reads, HttpMethod.Get, "v1/account", null, null, StripeJson.Default.StripeAccount, a => a.Object == "account", ct);
+        SendAsync(HttpMethod.Get, "v1/account", null, null, StripeJson.Default.StripeAccount, a => a.Object == "account", ct);
 
     /// <summary>The key as it is now; null: its file can't be read or holds none.</summary>
     public async Task<StripeKey?> KeyAsync(CancellationToken ct) => _options.KeyFile is null ? _options.Key : await StripeKey.ReadAsync(_options.KeyFile, ct);
 
     /// <summary>Cancels a PaymentIntent: afterwards it can take no money.</summary>
     public Task<StripeReply<StripeIntent>> CancelIntentAsync(string intent, CancellationToken ct) =>
-        SendAsync(_writes, HttpMethod.Post, $"v1/payment_intents/{Uri.EscapeDataString(intent)}/cancel",
+        SendAsync(HttpMethod.Post, $"v1/payment_intents/{Uri.EscapeDataString(intent)}/cancel",
             [], null, StripeJson.Default.StripeIntent, i => i.Object == "payment_intent", ct);
 
     /// <summary>Refunds all of a PaymentIntent under an idempotency key.</summary>
     public Task<StripeReply<StripeRefund>> RefundAsync(string intent, string key, CancellationToken ct) =>
-        SendAsync(_writes, HttpMethod.Post, "v1/refunds", [new("payment_intent", intent)], key, StripeJson.Default.StripeRefund, r => r.Object == "refund", ct);
+        SendAsync(HttpMethod.Post, "v1/refunds", [new("payment_intent", intent)], key, StripeJson.Default.StripeRefund, r => r.Object == "refund", ct);
+
+    /// <summary>A PaymentIntent as it is.</summary>
+    public Task<StripeReply<StripeIntent>> GetIntentAsync(string intent, CancellationToken ct) =>
+        GetAsync("payment_intents", intent, StripeJson.Default.StripeIntent, i => i.Object == "payment_intent", ct);
+
+    /// <summary>A charge as it is.</summary>
+    public Task<StripeReply<StripeCharge>> GetChargeAsync(string charge, CancellationToken ct) =>
+        GetAsync("charges", charge, StripeJson.Default.StripeCharge, c => c.Object == "charge", ct);
+
+    /// <summary>A dispute as it is.</summary>
+    public Task<StripeReply<StripeDispute>> GetDisputeAsync(string dispute, CancellationToken ct) =>
+        GetAsync("disputes", dispute, StripeJson.Default.StripeDispute, d => d.Object == "dispute", ct);
+
+    /// <summary>A mandate as it is.</summary>
+    public Task<StripeReply<StripeMandate>> GetMandateAsync(string mandate, CancellationToken ct) =>
+        GetAsync("mandates", mandate, StripeJson.Default.StripeMandate, m => m.Object == "mandate", ct);
 
     /// <summary>A payment method as it is.</summary>
     public Task<StripeReply<StripeMethod>> GetMethodAsync(string method, CancellationToken ct) =>
-        SendAsync(_reads, HttpMethod.Get, $"v1/payment_methods/{Uri.EscapeDataString(method)}",
-            null, null, StripeJson.Default.StripeMethod, m => m.Object == "payment_method", ct);
+        GetAsync("payment_methods", method, StripeJson.Default.StripeMethod, m => m.Object == "payment_method", ct);
 
     /// <summary>Detaches a payment method from its customer.</summary>
     public Task<StripeReply<StripeMethod>> DetachAsync(string method, CancellationToken ct) =>
-        SendAsync(_writes, HttpMethod.Post, $"v1/payment_methods/{Uri.EscapeDataString(method)}/detach",
+        SendAsync(HttpMethod.Post, $"v1/payment_methods/{Uri.EscapeDataString(method)}/detach",
             [], null, StripeJson.Default.StripeMethod, m => m.Object == "payment_method", ct);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _http.Dispose();
-        _slots.Dispose();
-        _rate.Dispose();
-    }
+    public void Dispose() => _http.Dispose();
 
-    private ResiliencePipelineBuilder<Raw> Guard(ResiliencePipelineBuilder<Raw> builder) => builder
-        .AddCircuitBreaker(new CircuitBreakerStrategyOptions<Raw>
-        {
-            ShouldHandle = args => ValueTask.FromResult(IsNoAnswer(args.Outcome)),
-            FailureRatio = 0.5,
-            MinimumThroughput = 20,
-            SamplingDuration = TimeSpan.FromSeconds(30),
-            BreakDuration = TimeSpan.FromSeconds(30),
-        })
-        .AddRateLimiter(_slots)
-        .AddRateLimiter(_rate)
-        .AddTimeout(_options.Timeout);
-
-    private static bool IsNoAnswer(Outcome<Raw> outcome) =>
-        outcome.Exception is HttpRequestException or IOException or TimeoutRejectedException || outcome.Result is { Status: >= 500 };
+    private Task<StripeReply<T>> GetAsync<T>(string kind, string id, JsonTypeInfo<T> type, Func<T, bool> isIt, CancellationToken ct) =>
+        SendAsync(HttpMethod.Get, $"v1/{kind}/{Uri.EscapeDataString(id)}", null, null, type, isIt, ct);
 
     private async Task<StripeReply<T>> SendAsync<T>(
-        ResiliencePipeline<Raw> pipeline, HttpMethod method, string path, IEnumerable<KeyValuePair<string, string>>? fields, string? idempotencyKey,
+        HttpMethod method, string path, IEnumerable<KeyValuePair<string, string>>? fields, string? idempotencyKey,
         JsonTypeInfo<T> type, Func<T, bool> isIt, CancellationToken ct)
     {
-        var isSent = false;
-        try
+        return await _http.SendAsync(isRead: method == HttpMethod.Get, async token =>
         {
-            var raw = await pipeline.ExecuteAsync(async token =>
+            // When its turn has come, not before: it may have waited for longer than the old key was left.
+            var key = await KeyAsync(token);
+            if (key?.IsLive != _options.Key.IsLive)
             {
-                // When its turn has come, not before: it may have waited for longer than the old key was left.
-                var key = await KeyAsync(token);
-                if (key?.IsLive != _options.Key.IsLive)
-                {
-                    throw new KeyException(
-                        key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
-                            : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start");
-                }
-                using var request = new HttpRequestMessage(method, path);
-                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key!.Reveal());
-                request.Headers.Add("Stripe-Version", _options.ApiVersion);
-                if (idempotencyKey is not null)
-                {
-                    request.Headers.Add("Idempotency-Key", idempotencyKey);
-                }
-                request.Content = fields is null ? null : new FormUrlEncodedContent(fields);
-                isSent = true;
-                using var response = await _http.SendAsync(request, token);
-                return new Raw((int)response.StatusCode, await response.Content.ReadAsByteArrayAsync(token), response.Headers.RetryAfter?.Delta);
-            }, ct);
-            return Read(raw, type, isIt);
-        }
-        catch (KeyException e)
+                throw new NotSendableException(
+                    key is null ? "not sent: Payments:Stripe:SecretKeyFile can't be read or holds no key"
+                        : "not sent: the key in Payments:Stripe:SecretKeyFile is of another mode than at the start");
+            }
+            var request = new HttpRequestMessage(method, path);
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key!.Reveal());
+            request.Headers.Add("Stripe-Version", _options.ApiVersion);
+            if (idempotencyKey is not null)
+            {
+                request.Headers.Add("Idempotency-Key", idempotencyKey);
+            }
+            request.Content = fields is null ? null : new FormUrlEncodedContent(fields);
+            return request;
+        }, ct) switch
         {
-            return new StripeReply<T>.NotSent(e.Message, IsForAll: true);
-        }
-        catch (BrokenCircuitException)
-        {
-            return new StripeReply<T>.NotSent("not sent: Stripe has not answered for a while, and is asked again in half a minute", IsForAll: true);
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException or TimeoutRejectedException)
-        {
-            return new StripeReply<T>.NoAnswer();
-        }
-        catch (OperationCanceledException)
-        {
-            // The caller's time is over, or the client is being closed.
-            return isSent ? new StripeReply<T>.NoAnswer() : new StripeReply<T>.NotSent("not sent: it waited too long for its turn", IsForAll: false);
-        }
+            HttpReply.Answered(var status, var body) => Read(status, body, type, isIt),
+            HttpReply.NotSent(var why, var isForAll) => new StripeReply<T>.NotSent(why, isForAll),
+            _ => new StripeReply<T>.NoAnswer(),
+        };
     }
 
     // What is not in Stripe's own words is no answer: a proxy's page, half a body, a login form. It may stand before an executed request.
-    private static StripeReply<T> Read<T>(Raw raw, JsonTypeInfo<T> type, Func<T, bool> isIt)
+    private static StripeReply<T> Read<T>(int status, byte[] body, JsonTypeInfo<T> type, Func<T, bool> isIt)
     {
         try
         {
-            if (raw.Status == 200)
+            if (status == 200)
             {
-                return JsonSerializer.Deserialize(raw.Body, type) is { } value && isIt(value)
+                return JsonSerializer.Deserialize(body, type) is { } value && isIt(value)
                     ? new StripeReply<T>.Done(value) : new StripeReply<T>.NoAnswer();
             }
-            return raw.Status is >= 400 and < 500 && JsonSerializer.Deserialize(raw.Body, StripeJson.Default.StripeErrorBody)?.Error is { Type: not null } error
-                ? new StripeReply<T>.Failed(raw.Status, error) : new StripeReply<T>.NoAnswer();
+            return status is >= 400 and < 500 && JsonSerializer.Deserialize(body, StripeJson.Default.StripeErrorBody)?.Error is { Type: not null } error
+                ? new StripeReply<T>.Failed(status, error) : new StripeReply<T>.NoAnswer();
         }
         catch (JsonException)
         {
             return new StripeReply<T>.NoAnswer();
         }
     }
-
-    private sealed class KeyException(string message) : Exception(message);
-
-    private sealed record Raw(int Status, byte[] Body, TimeSpan? RetryAfter);
 }

@@ -23,6 +23,16 @@ internal static class StripeDeclines
         _ => null,
     };
 
+    /// <summary>The reason of a returned debit as a decline code.</summary>
+    public static string OfReturn(string reason) => reason switch
+    {
+        "debit_not_authorized" => "revocation_of_authorization",
+        "incorrect_account_details" => "invalid_account",
+        "insufficient_funds" => reason,
+        // The bank gives no reason, or none that says more.
+        _ => "generic_decline",
+    };
+
     private static DeclineAdvice AdviceOf(StripeError error) => error.AdviceCode switch
     {
         "do_not_try_again" => DeclineAdvice.Never,

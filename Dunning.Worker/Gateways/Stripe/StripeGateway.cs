@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Dunning.Gateways.Webhooks;
 using Dunning.Model;
 using Dunning.Options;
 using Dunning.Ports;
@@ -16,10 +17,12 @@ namespace Dunning.Gateways.Stripe;
 /// Only an issuer's or a network's answer is a decline. A refusal in Stripe's own words made no attempt. Everything else is unknown: a look-up
 /// tells, and closes what was left half done, so that it can never take money afterwards.
 /// </remarks>
-public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
+public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
 {
-    private const string KeyField = "dunning_key";
     private const string InstallationField = "dunning_installation";
+    internal const string KeyField = "dunning_key";
+    internal const string SubscriptionField = "dunning_subscription";
+    internal const string PeriodField = "dunning_period";
     private const string AuthenticationRequired = "authentication_required";
 
     // Far more than clocks differ by; and an attempt decided again from an older state of the database may have been sent earlier than it knows.
@@ -48,7 +51,11 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         _installation = installation;
         _client = new StripeClient(options, time);
         _statementDescriptorSuffix = options.StatementDescriptorSuffix;
+        Webhooks = options.WebhookSecrets is { } secrets ? new StripeWebhooks(_client, secrets, options.Key.IsLive) : null;
     }
+
+    /// <summary>What Stripe tells by itself; null: no secret is configured for it.</summary>
+    public IWebhookGateway? Webhooks { get; }
 
     /// <inheritdoc/>
     public async Task<GatewayOutcome> ChargeAsync(ChargeRequest request, CancellationToken ct)
@@ -223,8 +230,8 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         yield return new("automatic_payment_methods[allow_redirects]", "never");
         yield return new($"metadata[{KeyField}]", request.Key);
         yield return new("metadata[dunning_account]", request.Account);
-        yield return new("metadata[dunning_subscription]", request.SubscriptionId);
-        yield return new("metadata[dunning_period]", LocalDatePattern.Iso.Format(request.PeriodStart));
+        yield return new($"metadata[{SubscriptionField}]", request.SubscriptionId);
+        yield return new($"metadata[{PeriodField}]", LocalDatePattern.Iso.Format(request.PeriodStart));
         if (_installation is not null)
         {
             yield return new($"metadata[{InstallationField}]", _installation);
@@ -247,7 +254,7 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         intent.Metadata is { } metadata && metadata.TryGetValue(KeyField, out var key) && key == request.Key;
 
     /// <summary>What an intent has come to; null: nothing yet, nor does it move by itself.</summary>
-    private static GatewayOutcome? OutcomeOf(StripeIntent intent) => intent switch
+    internal static GatewayOutcome? OutcomeOf(StripeIntent intent) => intent switch
     {
         { Status: "succeeded" } => new GatewayOutcome.Succeeded(),
         { Status: "processing" } => new GatewayOutcome.Pending(),
@@ -273,10 +280,12 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         {
             return Unknown;
         }
-        return new GatewayOutcome.Refused(
-            string.Join(' ', new[] { FormattableString.Invariant($"Stripe answers {status}"), Word(error.Code ?? error.Type), Word(error.Param) }.OfType<string>()),
-            ScopeOf(status, error));
+        return new GatewayOutcome.Refused(Words(status, error), ScopeOf(status, error));
     }
+
+    /// <summary>An error for operators: codes alone.</summary>
+    internal static string Words(int status, StripeError error) =>
+        string.Join(' ', new[] { FormattableString.Invariant($"Stripe answers {status}"), Word(error.Code ?? error.Type), Word(error.Param) }.OfType<string>());
 
     private static RefusalScope ScopeOf(int status, StripeError error) =>
         status is 401 or 403 || (status == 429 && error.Code != "lock_timeout") || IsOtherMode(error) ? RefusalScope.Everyone
@@ -284,7 +293,7 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
             ? RefusalScope.Method : RefusalScope.Request;
 
     // A test key in a live book (or the reverse) finds no customer at all: that must never block every method in it.
-    private static bool IsOtherMode(StripeError error) =>
+    internal static bool IsOtherMode(StripeError error) =>
         error.Code == "livemode_mismatch" || error.Message?.Contains("a similar object exists in", StringComparison.Ordinal) == true;
 
     // Stripe has no code for it.
@@ -301,10 +310,13 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
             ? intent.Status == "requires_action" ? new GatewayOutcome.Declined(AuthenticationRequired) : OutcomeOf(canceled) ?? Unknown
             : Unknown;
 
-    /// <summary>The intent of a key, and whether every page was read: only then is none found an answer.</summary>
-    private async Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(ChargeRequest request, CancellationToken ct)
+    private Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(ChargeRequest request, CancellationToken ct) =>
+        FindAsync(request.GatewayCustomer, request.FirstCalledAt, i => IsOf(i, request), ct);
+
+    /// <summary>The intent that is looked for, and whether every page was read: only then is none found an answer.</summary>
+    private async Task<(bool IsHealthy, StripeIntent? Intent)> FindAsync(string? gatewayCustomer, Instant since, Func<StripeIntent, bool> isIt, CancellationToken ct)
     {
-        if (request.GatewayCustomer is not { } customer)
+        if (gatewayCustomer is not { } customer)
         {
             // Nothing is ever sent without one.
             return (true, null);
@@ -312,11 +324,11 @@ public sealed class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccoun
         string? after = null;
         for (var pages = 0; pages < MaxPages; pages++)
         {
-            if (await _client.ListIntentsAsync(customer, request.FirstCalledAt - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
+            if (await _client.ListIntentsAsync(customer, since - LookBack, after, ct) is not StripeReply<StripePage>.Done({ } page))
             {
                 return (false, null);
             }
-            if (page.Data.FirstOrDefault(i => IsOf(i, request)) is { } found)
+            if (page.Data.FirstOrDefault(isIt) is { } found)
             {
                 return (true, found);
             }
