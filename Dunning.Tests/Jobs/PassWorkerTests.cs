@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Dunning.Events;
+using Dunning.Hosting;
 using Dunning.Jobs;
 using Dunning.Model;
 using Dunning.Passes;
@@ -122,6 +123,22 @@ public sealed class PassWorkerTests : IHelpers
         Assert.False(Status(worker, PassKind.Renew).HasFailed);
 
         isMended = true;
+        await worker.RunAsync(PassKind.Renew, default);
+        Assert.Null(worker.Mismatch);
+    }
+
+    [Fact]
+    public async Task A_database_that_must_be_confirmed_is_told_and_work_goes_on_once_it_is()
+    {
+        var isConfirmed = false;
+        var worker = Worker((pass, _, _) => isConfirmed ? Task.FromResult(Report(pass)) : throw new EnvironmentException("it is a copy"));
+
+        await worker.RunAsync(PassKind.Renew, default);
+        Assert.Equal((LogLevel.Error, "this server does no work: it is a copy"), Assert.Single(_log.Lines));
+        Assert.Equal(("it is a copy", true), (worker.Mismatch, worker.NeedsConfirmation));
+        Assert.False(Status(worker, PassKind.Renew).HasFailed);
+
+        isConfirmed = true;
         await worker.RunAsync(PassKind.Renew, default);
         Assert.Null(worker.Mismatch);
     }

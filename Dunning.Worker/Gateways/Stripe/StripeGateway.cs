@@ -37,7 +37,7 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
     private readonly StripeClient _client;
     private readonly string? _statementDescriptorSuffix;
     private readonly string? _installation;
-    private (string Key, string? Account)? _account;
+    private volatile KeyOwner? _owner;
 
     /// <summary>What rules must know of Stripe. It keeps idempotency keys for a day at least.</summary>
     public static GatewayTraits Traits { get; } = new() { Amounts = StripeAmount.Taken, KeyLife = Duration.FromHours(24) };
@@ -180,25 +180,24 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
         {
             return null;
         }
-        if (_account is not { } known || known.Key != key)
+        if (_owner is { } known && known.Key == key)
         {
-            switch (await _client.GetAccountAsync(ct))
-            {
-                case StripeReply<StripeAccount>.Done(var account):
-                    _account = known = (key, account.Id);
-                    break;
-                case StripeReply<StripeAccount>.Failed(403, _):
-                    _account = known = (key, null);
-                    break;
-                default:
-                    return null;
-            }
+            return known.Account;
         }
-        return known.Account;
+        var owner = await _client.GetAccountAsync(ct) switch
+        {
+            StripeReply<StripeAccount>.Done(var account) => new KeyOwner(key, account.Id),
+            StripeReply<StripeAccount>.Failed(403, _) => new KeyOwner(key, null),
+            _ => null,
+        };
+        _owner = owner ?? _owner;
+        return owner?.Account;
     }
 
     /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
+
+    private sealed record KeyOwner(string Key, string? Account);
 
     /// <summary>The charge that an intent is; null: it is none of ours.</summary>
     private ListedCharge? ChargeOf(StripeIntent intent)
