@@ -410,13 +410,21 @@ internal static class Charging
     /// <summary>News of a charge whose invoice has its outcome already (RULES 13, never twice).</summary>
     private static void Late(Draft draft, Charge charge, GatewayOutcome outcome)
     {
-        if (charge.State is ChargeState.Succeeded or ChargeState.Failed or ChargeState.Reversed || charge.RefundDue)
+        if (charge.State is ChargeState.Succeeded or ChargeState.Reversed || charge.RefundDue || (charge.State == ChargeState.Failed && outcome is not GatewayOutcome.Succeeded))
         {
+            return;
+        }
+        if (charge.State == ChargeState.Failed && InvoiceOf(draft, charge) is { } unpaid)
+        {
+            // Somebody has confirmed it at the gateway since: the money is there.
+            draft.Set(charge with { State = ChargeState.Succeeded, Code = null });
+            draft.Tell(About(draft, charge, EventTypes.ChargeSucceeded));
+            Stepping.Paid(draft, unpaid, charge.Method);
             return;
         }
         if (outcome is GatewayOutcome.Succeeded)
         {
-            draft.Set(charge with { State = ChargeState.Succeeded, RefundDue = true });
+            draft.Set(charge with { State = ChargeState.Succeeded, Code = null, RefundDue = true });
             draft.Tell(About(draft, charge, EventTypes.ChargeDuplicate));
         }
         else if (outcome is GatewayOutcome.Declined declined && charge.IsOpen)

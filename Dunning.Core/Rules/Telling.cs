@@ -50,6 +50,7 @@ internal static class Telling
         {
             // It comes before the news that it had succeeded.
             Charging.Settled(draft, charge, new GatewayOutcome.Declined(code));
+            draft.Set(Find(draft, charge.Key)! with { State = ChargeState.Reversed, Code = null });
             return;
         }
         if (charge.State != ChargeState.Succeeded)

@@ -132,6 +132,31 @@ public sealed class PaymentDiaries
     }
 
     [Fact]
+    public async Task A_failed_charge_that_is_confirmed_at_the_gateway_pays_and_a_second_one_goes_back()
+    {
+        var diary = Weekly("sandbox_decline_do_not_honor_x1");
+        await diary.ExpectAsync("2026-03-02 09:00", Failed);
+        await diary.Tell(new GatewayNews.Settled(Diary.KeyOf(March2), new GatewayOutcome.Succeeded())).ExpectAsync("2026-03-03 10:00", ["charge.succeeded", .. Recovered]);
+        await diary.QuietUntilAsync("2026-03-08 09:00");
+
+        diary = Weekly("sandbox_decline_do_not_honor_x1");
+        await diary.ExpectAsync("2026-03-02 09:00", Failed);
+        await diary.ExpectAsync("2026-03-04 09:00", ["charge.succeeded", .. Recovered]);
+        await diary.Tell(new GatewayNews.Settled(Diary.KeyOf(March2), new GatewayOutcome.Succeeded())).ExpectAsync("2026-03-04 10:00", "charge.duplicate");
+    }
+
+    [Fact]
+    public async Task A_return_that_is_told_before_its_success_stays_one()
+    {
+        var diary = Weekly("sandbox_timeout_x1");
+        await diary.ExpectAsync("2026-03-02 09:00", [.. Issued, "charge.unknown"]);
+        await diary.Tell(new GatewayNews.Reversed(Diary.KeyOf(March2), "insufficient_funds"))
+            .Tell(new GatewayNews.Settled(Diary.KeyOf(March2), new GatewayOutcome.Succeeded()))
+            .ExpectAsync("2026-03-02 09:30", "charge.failed insufficient_funds", "dunning.opened 0", "email.sent payment_failed");
+        await diary.ExpectAsync("2026-03-04 09:00", ["charge.succeeded", .. Recovered]);
+    }
+
+    [Fact]
     public async Task Paid_elsewhere_is_paid_once()
     {
         var diary = Weekly("sandbox_decline_do_not_honor");
