@@ -419,7 +419,9 @@ internal static class Charging
             // Somebody has confirmed it at the gateway since: the money is there.
             draft.Set(charge with { State = ChargeState.Succeeded, Code = null });
             draft.Tell(About(draft, charge, EventTypes.ChargeSucceeded));
+            NetworkLimit.Clear(draft, charge.Method, charge.Amount);
             Stepping.Paid(draft, unpaid, charge.Method);
+            Acting.HandInKeptCancel(draft, charge.SubscriptionId);
             return;
         }
         if (outcome is GatewayOutcome.Succeeded)
