@@ -270,7 +270,7 @@ internal static class Acting
     {
         var unpaid = Stepping.Unpaid(draft.File)
             .Where(i => i.SubscriptionId == action.Subscription && (action.PeriodStart is null || i.PeriodStart == action.PeriodStart)).ToList();
-        if (unpaid is not [{ Disputed: false } invoice] || draft.File.OpenChargeOf(invoice) is not null)
+        if (unpaid is not [{ } invoice] || draft.File.OpenChargeOf(invoice) is not null)
         {
             return false;
         }
@@ -282,7 +282,7 @@ internal static class Acting
     public static void RechargeAll(Draft draft) =>
         draft.File = draft.File with
         {
-            Invoices = [.. draft.File.Invoices.Select(i => i is { State: InvoiceState.Open, Disputed: false } ? i with { RechargeDue = true, NotBefore = null } : i)],
+            Invoices = [.. draft.File.Invoices.Select(i => i.State == InvoiceState.Open ? i with { RechargeDue = true, NotBefore = null } : i)],
         };
 
     private static bool IsAt(Contact contact, string email) =>

@@ -73,6 +73,9 @@ internal static class Charging
         }
         switch (answer.Outcome)
         {
+            case GatewayOutcome.Unknown or GatewayOutcome.Refused when charge.State == ChargeState.Pending:
+                // The gateway has told meanwhile that it has it.
+                return null;
             case GatewayOutcome.Unknown or GatewayOutcome.Refused when !isOwnLease:
                 // Another server has taken the account over since and tells of the charge itself; its call with the same key may be under way.
                 return null;
@@ -194,6 +197,9 @@ internal static class Charging
             case GatewayOutcome.Unknown or GatewayOutcome.Refused or GatewayOutcome.NeverMade:
                 // No news: a look-up asks again, under its claim.
                 break;
+            case GatewayOutcome.Declined when charge.State == ChargeState.InFlight && draft.File.LeaseUntil > draft.Now:
+                // The call's own answer, or else a look-up, tells the same, and an answer goes on to the next method.
+                break;
             case var _ when !charge.IsOpen:
                 Late(draft, charge, outcome);
                 break;
@@ -269,6 +275,7 @@ internal static class Charging
     /// <summary>The attempt counts as never made.</summary>
     private static void Abandon(Draft draft, Charge charge)
     {
+        NetworkLimit.Forget(draft, charge);
         draft.Set(charge with { State = ChargeState.Abandoned });
         draft.Tell(About(draft, charge, EventTypes.ChargeAbandoned));
     }
@@ -358,9 +365,12 @@ internal static class Charging
         if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
             && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok && NetworkLimit.IsOpen(draft, m, charge.Amount)) is { } next)
         {
+            // A number of its own: were this call refused, and the first method tried again, its key would be the one that was declined.
+            invoice = invoice with { Attempts = invoice.Attempts + 1 };
+            draft.Set(invoice);
             return Call(draft, invoice, charge.Kind, next, run, cursor);
         }
-        if (declined.RetryAfter is { } wait)
+        if (declined.RetryAfter is { } wait && !invoice.RechargeDue && !charge.MethodUpdatedSince)
         {
             invoice = invoice with { NotBefore = charge.LastCalledAt + Duration.Min(wait, LongestWait) };
             draft.Set(invoice);
@@ -384,6 +394,7 @@ internal static class Charging
     private static Effect? Refused(Draft draft, Charge charge, GatewayOutcome.Refused refused, PassRun run, Cursor cursor)
     {
         draft.Set(charge with { State = ChargeState.Refused });
+        NetworkLimit.Forget(draft, charge);
         var invoice = InvoiceOf(draft, charge);
         if (invoice is null)
         {

@@ -72,7 +72,7 @@ internal static class Due
         var earliest = Stepping.CoveredByCredit(draft.File) is null ? (Instant?)null : draft.Now;
         foreach (var invoice in draft.File.Invoices.Where(i => i.State == InvoiceState.Open && draft.File.OpenChargeOf(i) is null))
         {
-            if (invoice is { RechargeDue: true, Disputed: false })
+            if (invoice.RechargeDue)
             {
                 earliest = Earliest(earliest, invoice.NotBefore is { } notBefore ? Instant.Max(notBefore, draft.Now) : draft.Now);
             }

@@ -203,7 +203,7 @@ public static class Forecast
         foreach (var invoice in Stepping.Unpaid(file))
         {
             var isUnknown = file.OpenChargeOf(invoice) is not null;
-            if (invoice is { RechargeDue: true, Disputed: false })
+            if (invoice.RechargeDue)
             {
                 yield return isUnknown
                     ? About(invoice, ProspectKind.Recharge, null) with { Obstacles = [Obstacle.UnknownCharge] }

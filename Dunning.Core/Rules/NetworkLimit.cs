@@ -52,6 +52,20 @@ internal static class NetworkLimit
         }
     }
 
+    /// <summary>A call that was never made does not count.</summary>
+    public static void Forget(Draft draft, Charge charge)
+    {
+        if (Find(draft, charge.Method) is { } card)
+        {
+            var tries = card.Tries.Select((t, i) => (Try: t, Index: i)).Where(t => t.Try.Minor == charge.Amount.Minor).Skip(1)
+                .LastOrDefault(t => t.Try.At == charge.FirstCalledAt, (Try: default, Index: -1));
+            if (tries.Index >= 0)
+            {
+                Set(draft, card, card.Tries.RemoveAt(tries.Index));
+            }
+        }
+    }
+
     /// <summary>A success begins the count anew.</summary>
     public static void Clear(Draft draft, MethodRef method, Money amount)
     {

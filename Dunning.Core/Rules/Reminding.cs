@@ -101,12 +101,20 @@ internal static class Reminding
             yield break;
         }
         var kind = new Kind(MailTemplates.DebitUpcoming, [draft.Options.DebitNoticeDays], 5);
-        foreach (var subscription in file.Subscriptions.Where(s => s.IsRenewing && !Renewing.IsHeld(file, s)).OrderBy(s => s.Id, StringComparer.Ordinal))
+        // Each takes what those before it leave of the credit, and is asked for what they carry over.
+        var ahead = file;
+        foreach (var subscription in file.Subscriptions.Where(s => s.IsRenewing && !Renewing.IsHeld(file, s))
+            .OrderBy(s => s.RenewsOn).ThenBy(s => s.Id, StringComparer.Ordinal))
         {
-            if (Renewing.Preview(file, subscription, draft.Now, draft.Book)?.AmountDue.Minor > 0)
+            if (Renewing.Preview(ahead, subscription, draft.Now, draft.Book) is not { } invoice)
+            {
+                continue;
+            }
+            ahead = ahead with { Credit = ahead.Credit - invoice.CreditApplied.Minor, Carried = invoice.CarriedOut };
+            if (invoice.AmountDue.Minor > 0)
             {
                 yield return new Subject(kind, subscription.RenewsOn, subscription.RenewsOnKnownAt, draft.DueAt(subscription.RenewsOn),
-                    subscription.RemindersSent, subscription.Id, () => Renewing.FactsOfUpcoming(draft, subscription),
+                    subscription.RemindersSent, subscription.Id, () => Renewing.FactsOfUpcoming(draft, subscription, invoice),
                     bits => MarkSent(draft, subscription.Id, bits));
             }
         }

@@ -73,10 +73,14 @@ internal static class Renewing
     };
 
     /// <summary>What the reminder of a renewal tells: also what would be charged, to which method, if it were today.</summary>
-    public static MailFacts FactsOfUpcoming(Draft draft, Subscription subscription)
+    public static MailFacts FactsOfUpcoming(Draft draft, Subscription subscription) =>
+        FactsOfUpcoming(draft, subscription, Preview(draft.File, subscription, draft.Now, draft.Book));
+
+    /// <summary>The same, of an invoice that was worked out.</summary>
+    public static MailFacts FactsOfUpcoming(Draft draft, Subscription subscription, Invoice? preview)
     {
         var (facts, method) = (FactsOf(subscription), draft.File.DefaultMethod);
-        return Preview(draft.File, subscription, draft.Now, draft.Book) is not { } invoice ? facts : facts with
+        return preview is not { } invoice ? facts : facts with
         {
             Plan = invoice.PlanCode,
             PeriodStart = invoice.PeriodStart,

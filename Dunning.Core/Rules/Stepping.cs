@@ -26,7 +26,7 @@ internal static class Stepping
             var isStepDue = NextStepAt(draft.File, invoice, draft) is { } at && at <= draft.Now
                 && !draft.IsThisPass(invoice.AttemptedAt) && !draft.IsThisPass(invoice.ReconciledAt);
             // The gap spaces automatic attempts; a recharge waits for no more than the next pass.
-            var isRechargeDue = invoice is { RechargeDue: true, Disputed: false } && !(invoice.NotBefore > draft.Now)
+            var isRechargeDue = invoice.RechargeDue && !(invoice.NotBefore > draft.Now)
                 && invoice.AttemptedAt != draft.Now && invoice.ReconciledAt != draft.Now;
             if (!isStepDue && !isRechargeDue)
             {

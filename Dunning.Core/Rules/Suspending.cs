@@ -73,7 +73,7 @@ internal static class Suspending
     }
 
     /// <summary>The warning of a debt that is past it is given again: the case goes back to the step before, the date of the last step stays.</summary>
-    private static Invoice WithWarningAhead(Invoice invoice) =>
+    public static Invoice WithWarningAhead(Invoice invoice) =>
         invoice is { State: InvoiceState.Open, Case: { Exhausted: false } dunningCase } && dunningCase.LastStep >= dunningCase.Schedule.LastWarning
             ? invoice with
             {

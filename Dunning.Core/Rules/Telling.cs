@@ -23,8 +23,7 @@ internal static class Telling
                 Dispute(draft, charge, disputed.Reason);
                 break;
             case GatewayNews.DisputeClosed closed when Find(draft, closed.Key) is { } charge && InvoiceOf(draft, charge) is { Disputed: true } invoice:
-                // Lost: the money is gone and the invoice is the operators' affair, so it stays out of dunning.
-                draft.Set(invoice with { Disputed = !closed.IsWon });
+                Close(draft, charge, invoice, closed.IsWon);
                 draft.Tell(Charging.About(draft, charge, EventTypes.PaymentDisputeClosed) with { Reason = closed.IsWon ? "won" : "lost" });
                 break;
             case GatewayNews.Refunded refunded when Find(draft, refunded.Key) is { } charge && refunded.Amount.Minor > charge.Refunded:
@@ -61,7 +60,8 @@ internal static class Telling
         draft.Set(charge with { State = ChargeState.Reversed, RefundDue = false });
         draft.Tell(Charging.About(draft, charge, EventTypes.PaymentReversed) with { Code = code });
         Charging.Block(draft, charge.Method, Declines.Of(code).Class);
-        if (draft.File.PurgedAt is not null || charge.RefundDue || InvoiceOf(draft, charge) is not { State: InvoiceState.Paid } invoice)
+        // What was given back, or is about to be, did not pay it.
+        if (draft.File.PurgedAt is not null || charge.RefundDue || charge.Refunded >= charge.Amount.Minor || InvoiceOf(draft, charge) is not { State: InvoiceState.Paid } invoice)
         {
             return;
         }
@@ -80,14 +80,25 @@ internal static class Telling
         }
         invoice = invoice with { Disputed = true, RechargeDue = false };
         draft.Set(invoice);
-        // What is disputed was given back already, or will be by the network.
-        draft.Set(charge with { RefundDue = false });
         draft.Tell(Charging.About(draft, charge, EventTypes.PaymentDisputed) with { Reason = reason });
         if (invoice is { State: InvoiceState.Open, Case: not null })
         {
             draft.Tell(draft.New(EventTypes.DunningStopped, invoice));
             Stepping.ClearNotices(draft, invoice);
         }
+    }
+
+    private static void Close(Draft draft, Charge charge, Invoice invoice, bool isWon)
+    {
+        if (!isWon)
+        {
+            // The money is gone and the invoice is the operators' affair, so it stays out of dunning; nor is there anything left to give back.
+            draft.Set(charge with { RefundDue = false, Refunded = charge.Amount.Minor });
+            return;
+        }
+        // What was warned of before the dispute is warned of again.
+        invoice = Suspending.WithWarningAhead(invoice with { Disputed = false });
+        draft.Set(invoice with { RechargeDue = invoice is { State: InvoiceState.Open, Case: null } || invoice.RechargeDue });
     }
 
     private static void Refund(Draft draft, Charge charge, Money amount)

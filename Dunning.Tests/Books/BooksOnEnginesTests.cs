@@ -84,13 +84,12 @@ public sealed class BooksOnEnginesTests
         typeof(BookOnEngines).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(BookOnEngines)))
             .Select(t => ((BookOnEngines)Activator.CreateInstance(t)!).Name).Order(StringComparer.Ordinal));
 
-    [Theory]
-    [InlineData("tour")]
-    [InlineData("edge-1")]
-    public async Task A_book_run_twice_on_postgres_gives_the_same_bytes(string book)
+    // One is enough: each book on PostgreSQL gives the bytes that it gives in memory.
+    [Fact]
+    public async Task A_book_run_twice_on_postgres_gives_the_same_bytes()
     {
-        var first = await BookRuns.GetAsync(book, "postgres");
-        var second = await BookRuns.OnPostgresAsync(book);
+        var first = await BookRuns.GetAsync("tour", "postgres");
+        var second = await BookRuns.OnPostgresAsync("tour");
 
         Assert.Equal(first.Lines, second.Lines);
         Assert.Equal(first.End, second.End);

@@ -45,6 +45,7 @@ public sealed class ChargeCommandTests : IAsyncLifetime
         var (code, _, error) = await _rig.CommandAsync("charge", "resolve", number, "--outcome", "never_made");
         Assert.Equal((0, $"{number}: the next reconcile pass gives it up ('dunning pass reconcile' does so now)"), (code, error.Trim()));
         await _rig.WaitAsync(async () => await _rig.ScalarAsync<bool>("select at <= now() from dunning.due where account_id = 'a2' and pass = 'reconcile'"));
+        Assert.Equal(0, (await _rig.CommandAsync("pass", "reconcile")).Code);
         Assert.Equal(0, (await _rig.CommandAsync("pass", "dun")).Code);
         Assert.Equal("abandoned succeeded", await _rig.ScalarAsync<string>("select string_agg(state, ' ' order by attempt) from dunning.charge where subscription_id = 'a2-1'"));
         Assert.Equal("paid", await _rig.ScalarAsync<string>("select state from dunning.receivable where subscription_id = 'a2-1'"));

@@ -124,11 +124,13 @@ public sealed class PaymentDiaries
         await diary.Tell(new GatewayNews.Reversed(Diary.KeyOf(March2), "do_not_honor"))
             .ExpectAsync("2026-03-03 10:00", "payment.reversed do_not_honor", "dunning.opened 0", "email.sent payment_failed");
         await diary.Tell(new GatewayNews.Disputed(Diary.KeyOf(March2), "fraudulent")).ExpectAsync("2026-03-04 10:00", "payment.disputed fraudulent", "dunning.stopped");
-        await diary.Tell(new GatewayNews.Disputed(Diary.KeyOf(March2), "fraudulent")).On("s", ActionNames.RetryCharge).ExpectAsync("2026-03-04 11:00", "action.rejected retry_charge");
-        // Steps 1 to 4 would have come by then. A new card has its other debts charged, not this one.
-        await diary.NewCard("sandbox_ok").ExpectAsync("2026-04-10 10:00", "email.sent payment_method_updated");
+        await diary.Tell(new GatewayNews.Disputed(Diary.KeyOf(March2), "fraudulent")).QuietUntilAsync("2026-03-04 11:00");
+        // Steps 1 to 4 would have come by then.
         await diary.Tell(new GatewayNews.DisputeClosed(Diary.KeyOf(March2), false)).ExpectAsync("2026-04-20 10:00", "payment.dispute_closed lost");
         await diary.QuietUntilAsync("2026-06-01 09:00");
+        // What operators or the customer ask for is charged all the same.
+        await diary.On("s", ActionNames.RetryCharge).ExpectAsync("2026-06-01 10:00", "charge.failed do_not_honor", "email.sent payment_failed");
+        await diary.NewCard("sandbox_decline_do_not_honor").ExpectAsync("2026-06-01 11:00", "email.sent payment_method_updated", "charge.failed do_not_honor", "email.sent payment_failed");
     }
 
     [Fact]
@@ -154,6 +156,32 @@ public sealed class PaymentDiaries
             .Tell(new GatewayNews.Settled(Diary.KeyOf(March2), new GatewayOutcome.Succeeded()))
             .ExpectAsync("2026-03-02 09:30", "charge.failed insufficient_funds", "dunning.opened 0", "email.sent payment_failed");
         await diary.ExpectAsync("2026-03-04 09:00", ["charge.succeeded", .. Recovered]);
+    }
+
+    [Fact]
+    public async Task A_dispute_that_is_won_has_the_warning_given_again()
+    {
+        var diary = Weekly("sandbox_ok_x1_decline_do_not_honor");
+        await diary.ExpectAsync("2026-03-02 09:00", Paid);
+        await diary.Tell(new GatewayNews.Reversed(Diary.KeyOf(March2), "do_not_honor"))
+            .ExpectAsync("2026-03-03 10:00", "payment.reversed do_not_honor", "dunning.opened 0", "email.sent payment_failed");
+        await diary.ExpectAsync("2026-03-05 09:00", "charge.failed do_not_honor", "dunning.step 1", "email.sent payment_failed");
+        await diary.ExpectAsync("2026-03-07 09:00", "charge.failed do_not_honor", "dunning.step 2", "notice.posted payment_failed owner_admins", "email.sent payment_failed");
+        await diary.ExpectAsync("2026-03-24 09:00", "charge.failed do_not_honor", "dunning.step 3", "notice.posted suspension_warning all_agents", "email.sent suspension_warning");
+        await diary.Tell(new GatewayNews.Disputed(Diary.KeyOf(March2), "general")).ExpectAsync("2026-03-25 10:00", "payment.disputed general", "dunning.stopped", "notice.cleared");
+        await diary.Tell(new GatewayNews.DisputeClosed(Diary.KeyOf(March2), true)).ExpectAsync("2026-06-25 10:00", "payment.dispute_closed won", "charge.failed do_not_honor", "dunning.step 3",
+            "notice.posted suspension_warning all_agents", "email.sent suspension_warning");
+        await diary.ExpectAsync("2026-07-03 09:00", "charge.failed do_not_honor", "dunning.step 4", "dunning.exhausted", "account.suspended 2026-10-01", "email.sent account_suspended");
+    }
+
+    [Fact]
+    public async Task Money_that_went_back_did_not_pay_and_its_return_opens_nothing()
+    {
+        var diary = Weekly("sandbox_ok");
+        await diary.ExpectAsync("2026-03-02 09:00", Paid);
+        await diary.Tell(new GatewayNews.Refunded(Diary.KeyOf(March2), new Money(1199, Currency.Of("EUR")))).ExpectAsync("2026-03-03 10:00", "payment.refunded");
+        await diary.Tell(new GatewayNews.Reversed(Diary.KeyOf(March2), "insufficient_funds")).ExpectAsync("2026-03-04 10:00", "payment.reversed insufficient_funds");
+        await diary.QuietUntilAsync("2026-03-08 09:00");
     }
 
     [Fact]

@@ -1,12 +1,16 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Dapper;
+using Dunning.Commands;
 using Dunning.Events;
 using Dunning.Passes;
 using Dunning.Postgres;
 using Dunning.Tests.Gateways.StripeStandIn;
 using Dunning.Tests.Mail;
+using NodaTime;
 using Xunit.Abstractions;
 
 namespace Dunning.Tests.Gateways;
@@ -101,7 +105,7 @@ public sealed partial class SecretsTests(ITestOutputHelper output)
                 alter table dunning.invoice add constraint no_such_buyer check (account_id <> 'a00010');
                 """);
         }
-        var log = "";
+        var (log, link) = ("", "");
         // Twice: what the first has decided, the second mails.
         foreach (var until in new[]
         {
@@ -109,12 +113,16 @@ public sealed partial class SecretsTests(ITestOutputHelper output)
             "select not exists (select from dunning.outbox where state = 'pending' and tries = 0)",
         })
         {
-            log += await RunServiceAsync(live, until,
+            log += await RunServiceAsync(live, until, null,
                 "Mail:Transport=smtp", "Mail:From=billing@seller.example", "Mail:Smtp:Host=127.0.0.1", "Mail:Smtp:Security=none", "Mail:BounceFolder=" + bounces,
                 "Mail:Smtp:Port=" + mail.Port.ToString(CultureInfo.InvariantCulture), "Mail:Smtp:User=dunning", "Mail:Smtp:Password=" + MailPassword,
                 "Logging:LogLevel:Default=Trace", "Logging:LogLevel:Microsoft=Debug", "Logging:LogLevel:System=Debug", "Logging:LogLevel:Hangfire=Debug",
                 "Logging:LogLevel:Quartz=Debug", "Logging:LogLevel:Npgsql=Debug");
         }
+        var before = log.Length;
+        log += await RunServiceAsync(live, "select count(*) > 0 and bool_and(state <> 'pending') from dunning.webhook", VisitAsync,
+            "Payments:Stripe:WebhookSecret=" + StandIn.WebhookSecret, "Links:PublicUrl=https://pay.seller.example", "Mail:Pickup=" + live.MailFolder,
+            "Logging:LogLevel:Default=Trace", "Logging:LogLevel:Microsoft=Debug", "Logging:LogLevel:System=Debug");
 
         // It was in trouble, and said so.
         Assert.Contains("left account a00009 as it was", log, StringComparison.Ordinal);
@@ -123,24 +131,56 @@ public sealed partial class SecretsTests(ITestOutputHelper output)
         Assert.Matches("charges: [1-9][0-9]* succeeded, [1-9][0-9]* failed, [1-9][0-9]* unknown", log);
         Assert.Matches("[1-9][0-9]* mails sent", log);
         Assert.Contains("dbug: ", log, StringComparison.Ordinal);
+        Assert.Contains("deliveries to /webhooks/stripe refused", log[before..], StringComparison.Ordinal);
+        Assert.True(link.Length > 20);
+        Assert.DoesNotContain(link, log, StringComparison.Ordinal);
         foreach (var line in log.Split('\n').Where(l => Secrets().IsMatch(l) || l.Contains(MailPassword, StringComparison.Ordinal)))
         {
             output.WriteLine(line);
         }
         Assert.DoesNotMatch(Secrets(), log);
         Assert.DoesNotContain(MailPassword, log, StringComparison.Ordinal);
+
+        // What Stripe tells, what somebody else tells in its name, and a customer who opens a link and goes to give a card.
+        async Task VisitAsync(Uri service)
+        {
+            using var http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = service };
+            foreach (var told in live.Stripe.TakeTold())
+            {
+                foreach (var signature in new[] { StandIn.Sign(told.Body, Now(), "whsec_OfSomebodyElse"), StandIn.Sign(told.Body, Now()) })
+                {
+                    using var delivery = new HttpRequestMessage(HttpMethod.Post, "/webhooks/stripe") { Content = new StringContent(told.Body), Headers = { { "Stripe-Signature", signature } } };
+                    using var taken = await http.SendAsync(delivery);
+                }
+            }
+            var output = new StringWriter();
+            Assert.Equal(0, await CommandLine.RunAsync(
+                ["links", "make", "a00001", "--set", "ConnectionStrings:Dunning=" + live.ConnectionString, "--set", "Links:PublicUrl=https://pay.seller.example"], output, TextWriter.Null));
+            var path = new Uri(output.ToString().Trim()).PathAndQuery;
+            link = path[5..];
+            using var page = await http.GetAsync(path);
+            Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+            using var away = await http.PostAsync(path, new FormUrlEncodedContent([new("do", "update")]));
+            Assert.Equal(HttpStatusCode.SeeOther, away.StatusCode);
+        }
+
+        static Instant Now() => Instant.FromDateTimeOffset(TimeProvider.System.GetUtcNow());
     }
 
     // Keys, ids of Stripe's that name a person or a card, any address, and what the accounts and people are called.
     [GeneratedRegex(@"\b(sk|rk|pm|cus|card|src|whsec)_[A-Za-z0-9]|[\w.+-]+@[\w-]+\.\w|Claire|Atelier|République", RegexOptions.CultureInvariant)]
     private static partial Regex Secrets();
 
-    private static async Task<string> RunServiceAsync(LiveStripe live, string until, params string[] settings)
+    private static async Task<string> RunServiceAsync(LiveStripe live, string until, Func<Uri, Task>? visit, params string[] settings)
     {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var service = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}"));
+        listener.Stop();
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Dunning.Worker.dll"));
         start.ArgumentList.Add("run");
-        foreach (var setting in settings.Append("Http:Urls=http://127.0.0.1:0").Append("Payments:Gateway=stripe").Append("Payments:Stripe:BaseUrl=" + live.Stripe.Url)
+        foreach (var setting in settings.Append("Http:Urls=" + service.GetLeftPart(UriPartial.Authority)).Append("Payments:Gateway=stripe").Append("Payments:Stripe:BaseUrl=" + live.Stripe.Url)
             .Append("Environment:File=" + live.EnvironmentFile))
         {
             start.ArgumentList.Add("--set");
@@ -152,6 +192,12 @@ public sealed partial class SecretsTests(ITestOutputHelper output)
         var texts = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         try
         {
+            if (visit is not null)
+            {
+                using var http = new HttpClient { BaseAddress = service };
+                await UntilAsync(async () => process.HasExited || await IsUpAsync(http));
+                await visit(service);
+            }
             await UntilAsync(async () => process.HasExited || await live.ScalarAsync<bool>(until));
         }
         finally
@@ -167,6 +213,18 @@ public sealed partial class SecretsTests(ITestOutputHelper output)
             await process.WaitForExitAsync();
         }
         return string.Concat(await texts);
+    }
+
+    private static async Task<bool> IsUpAsync(HttpClient http)
+    {
+        try
+        {
+            return await http.GetStringAsync("/health/live") == "live";
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
     }
 
     private static Task UntilAsync(Func<bool> isSo) => UntilAsync(() => Task.FromResult(isSo()));

@@ -59,6 +59,41 @@ public sealed class GivingUpTests
         Assert.Equal(updated.Now, updated.Due.Dun);
     }
 
+    [Fact]
+    public void A_refused_backup_leaves_the_first_card_a_new_key_and_no_try()
+    {
+        var file = Account() with { Methods = [.. Account().Methods, Tests.Samples.Backup("b", "sandbox_ok", Now)] };
+        var first = Begin(file, Now);
+        var backup = Pass.Resume(first.After, first.Effect!, new Answer.Charged(KeyIn(first), new GatewayOutcome.Declined("insufficient_funds"), IsResend: false), Rules);
+        var refused = Pass.Resume(backup.After.Pruned(), backup.Effect!, new Answer.Charged(KeyIn(backup), new GatewayOutcome.Refused("too many", RefusalScope.Everyone), IsResend: false), Rules);
+        Assert.Single(refused.After.Methods.Single(m => m.IsDefault).Tries);
+
+        var again = Begin(refused.After.Pruned(), Now + Duration.FromMinutes(1));
+        Assert.NotEqual(KeyIn(first), KeyIn(again));
+        // That one is refused, too: no attempt reached the issuer, and none counts.
+        var late = Pass.Resume(again.After, again.Effect!, new Answer.Charged(KeyIn(again), new GatewayOutcome.Refused("too many", RefusalScope.Everyone), IsResend: false), Rules);
+        Assert.Single(late.After.Methods.Single(m => m.IsDefault).Tries);
+        Assert.Equal(KeyIn(again), KeyIn(Begin(late.After.Pruned(), Now + Duration.FromMinutes(2))));
+
+        static string KeyIn(Decision decision) => ((Effect.SendCharge)decision.Effect!).Request.Key;
+    }
+
+    [Fact]
+    public void A_decline_told_by_webhook_waits_for_the_calls_own_answer_and_pending_stays_pending()
+    {
+        var file = Account() with { Methods = [.. Account().Methods, Tests.Samples.Backup("b", "sandbox_ok", Now)] };
+        var call = Begin(file, Now);
+        var told = Pass.Told(call.After, new GatewayNews.Settled(KeyOf(call), new GatewayOutcome.Declined("do_not_honor")), Now + Duration.FromSeconds(1), Rules);
+        Assert.Empty(told.Events);
+        var answered = Pass.Resume(told.After, call.Effect!, new Answer.Charged(KeyOf(call), new GatewayOutcome.Declined("do_not_honor"), IsResend: false), Rules);
+        Assert.Equal(new MethodRef("b", 0), Assert.IsType<Effect.SendCharge>(answered.Effect).Request.Method);
+
+        var pending = Pass.Told(call.After, new GatewayNews.Settled(KeyOf(call), new GatewayOutcome.Pending()), Now + Duration.FromSeconds(1), Rules);
+        var silent = Pass.Resume(pending.After, call.Effect!, new Answer.Charged(KeyOf(call), new GatewayOutcome.Unknown(), IsResend: false), Rules);
+        Assert.Equal(ChargeState.Pending, silent.After.Charges.Single().State);
+        Assert.Empty(silent.Events);
+    }
+
     private static string KeyOf(Decision decision) => decision.After.Charges.Single().Key;
 
     private static Decision Begin(AccountFile file, Instant now) => Pass.Begin(file, new PassRun(now, PassKind.All), Rules);

@@ -39,7 +39,7 @@ public sealed record EnvironmentState(
 {
     /// <summary>Names what was found, so that charges that are brought in for it don't count for another.</summary>
     public string Finding => string.Create(CultureInfo.InvariantCulture,
-        $"{Found.System}|{Found.Database}|{Found.Account}|{Outside?.Installation}|{Outside?.Mark}");
+        $"{Found.System}|{Found.Database}|{Found.Account}|{Outside?.Installation}|{Outside?.Mark}|{Mark}");
 }
 
 /// <summary>
@@ -65,6 +65,7 @@ public sealed class EnvironmentLock : IAsyncDisposable
     private readonly ILogger<EnvironmentLock> _logger;
     private readonly SemaphoreSlim _one = new(1);
     private NpgsqlConnection? _presence;
+    private bool _stays;
     private bool _hasToldOfAccount;
 
     /// <summary>Makes the lock of a database.</summary>
@@ -123,7 +124,7 @@ public sealed class EnvironmentLock : IAsyncDisposable
         if (outside is not null && outside.Installation == _installation && outside.Mark > (row?.Mark ?? 0))
         {
             differences.Add(string.Create(CultureInfo.InvariantCulture,
-                $"this database is older than what was done with it: its mark is {row?.Mark ?? 0}, this machine has seen {outside.Mark}"));
+                $"this database is older than what was done with it: its mark is {row?.Mark ?? 0}, this machine has seen {outside.Mark} ({File})"));
         }
         if (known is not null && outside is null && !isBroken && _isLive && differences.Count == 0 && !await AreOthersAtWorkAsync(connection, ct))
         {
@@ -152,6 +153,10 @@ public sealed class EnvironmentLock : IAsyncDisposable
                 _logger.LogWarning("the gateway does not tell its account to this key, so that a key of another account would not be noticed");
             }
             await RaiseAsync(state, 1, ct);
+            if (_stays)
+            {
+                await StandAsync(ct);
+            }
         }
         finally
         {
@@ -162,6 +167,26 @@ public sealed class EnvironmentLock : IAsyncDisposable
     /// <summary>Tells other servers that this one is at work, until the lock is disposed of.</summary>
     public async Task StayAsync(CancellationToken ct)
     {
+        _stays = true;
+        await StandAsync(ct);
+    }
+
+    // The lock goes with its connection, which a restart of PostgreSQL ends.
+    private async Task StandAsync(CancellationToken ct)
+    {
+        if (_presence is not null)
+        {
+            try
+            {
+                await _presence.ExecuteAsync(new CommandDefinition("select 1", cancellationToken: ct));
+                return;
+            }
+            catch (Exception e) when (e is NpgsqlException or InvalidOperationException)
+            {
+                await _presence.DisposeAsync();
+                _presence = null;
+            }
+        }
         _presence = await _source.OpenConnectionAsync(ct);
         await _presence.ExecuteAsync(new CommandDefinition("select pg_advisory_lock_shared(@PresenceKey)", new { PresenceKey }, cancellationToken: ct));
     }
@@ -186,6 +211,9 @@ public sealed class EnvironmentLock : IAsyncDisposable
         try
         {
             await RaiseAsync(state, Math.Max(1, (state.Outside?.Mark ?? 0) - state.Mark + 1), ct);
+            await using var connection = await _source.OpenConnectionAsync(ct);
+            // What was brought in counts for this once, also in a backup that is made from now on.
+            await connection.ExecuteAsync(new CommandDefinition("update dunning.environment set reconciled_for = null", cancellationToken: ct));
         }
         finally
         {

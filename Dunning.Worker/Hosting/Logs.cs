@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging.Console;
+
 namespace Dunning.Hosting;
 
 /// <summary>The service's log: on standard output, by UTC, as lines or as JSON.</summary>
@@ -31,6 +33,9 @@ internal static class Logs
                 filters.Rules.Add(new LoggerFilterRule("Console", teller, LogLevel.Warning, null));
             }
         });
+        // Scopes hold those addresses too.
+        logging.Services.PostConfigure<SimpleConsoleFormatterOptions>(console => console.IncludeScopes = false);
+        logging.Services.PostConfigure<JsonConsoleFormatterOptions>(console => console.IncludeScopes = false);
         if (settings.LogsJson)
         {
             logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, UtcStamp.Trim()));

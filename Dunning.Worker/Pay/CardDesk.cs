@@ -135,7 +135,10 @@ internal sealed class CardDesk(Engine engine, LinkSettings settings, Func<Cancel
     {
         var file = await new PostgresFiles(engine.Database.Source).FileAsync(session.AccountId, ct);
         var token = session.Method is { } of ? file?.Methods.FirstOrDefault(m => m.Ref == of)?.Token : null;
-        if (file is null or { PurgedAt: not null } || (session.Method is not null && token is null))
+        // What ends a link ends the visits that were begun by it.
+        if (file is null or { PurgedAt: not null } || (session.Method is not null && token is null)
+            || !file.Contacts.Any(c => c.Number == session.Contact && !c.Removed)
+            || await engine.Links.IsRevokedAsync(session.AccountId, session.StartedAt.Instant(), ct))
         {
             await Sessions.SettleAsync(session.Id, "closed", null, engine.Now(), ct);
             return false;
@@ -185,9 +188,9 @@ internal sealed class CardDesk(Engine engine, LinkSettings settings, Func<Cancel
                 await Sessions.SettleAsync(session.Id, "failed", code, engine.Now(), ct);
                 return false;
             case HoldOutcome.Refused(var reason):
+                // No card, perhaps, or a key without that right: what it would have told, the first charge tells.
                 logger.LogWarning("a new method of account {Account} is not verified: {Reason}", file.Id, reason);
-                await Sessions.ReleaseAsync(session.Id, nextLook, ct);
-                return true;
+                break;
         }
         await HandInAsync(file, session, new AccountAction(engine.Now(), file.Id, ActionNames.UpdatePaymentMethod)
         {

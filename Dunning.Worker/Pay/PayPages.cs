@@ -104,9 +104,18 @@ internal sealed class PayPages(Engine engine, CardDesk desk, WorkerSettings sett
 
     private async Task StartFromBackAsync(HttpContext http)
     {
-        if (await VisitAsync(http) is var (visitor, _))
+        if (await VisitAsync(http) is not var (visitor, _))
+        {
+            return;
+        }
+        if (visitor.Owes)
         {
             await StartAsync(http, visitor);
+        }
+        else
+        {
+            // A link that ends with its debt must not go on by its visits.
+            await WriteAsync(http, Plain(visitor.Words, "dead", StatusCodes.Status410Gone));
         }
     }
 

@@ -9,7 +9,11 @@ namespace Dunning.Gateways.Outages;
 /// <param name="isTrial">It is asked whether it answers again: charges go through.</param>
 public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, bool isTrial = false) : IPaymentGateway
 {
+    private int _calls;
     private int _failures;
+
+    /// <summary>Calls that came to an outcome or failed.</summary>
+    public int Calls => _calls;
 
     /// <summary>Calls that failed.</summary>
     public int Failures => _failures;
@@ -38,6 +42,7 @@ public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, b
     private async Task<T> CountAsync<T>(T outcome)
         where T : GatewayOutcome?
     {
+        Interlocked.Increment(ref _calls);
         if (IsFailure(outcome))
         {
             Interlocked.Increment(ref _failures);

@@ -37,12 +37,14 @@ internal sealed class Probe(NpgsqlDataSource source, IPaymentGateway gateway, Ou
         // What is unknown is sent again where it can't be found: that is an attempt like the others.
         foreach (var pass in (PassKind[])[PassKind.Renew, PassKind.Dun, PassKind.Reconcile])
         {
-            if (attempt.Failures > 0 || await trial(pass, attempt))
+            // An account that needed no charge tells nothing of the gateway.
+            var asked = attempt.Calls;
+            if (attempt.Failures > 0 || (await trial(pass, attempt) && attempt.Calls > asked))
             {
                 break;
             }
         }
-        if (attempt.Failures == 0)
+        if (attempt is { Calls: > 0, Failures: 0 })
         {
             await guard.EndAsync(ct);
         }
@@ -55,15 +57,16 @@ internal sealed class Probe(NpgsqlDataSource source, IPaymentGateway gateway, Ou
         return (await connection.QueryFirstOrDefaultAsync<ChargeRow>(new CommandDefinition(
             """
             select c.account_id, a.gateway_customer, c.key, c.subscription_id, c.period_start, c.amount, c.currency, c.method_id, c.method_generation,
-                   c.first_called_at
+                   m.token, c.first_called_at
             from (
                 (select 1 as turn, o.* from dunning.charge o join dunning.account b on b.id = o.account_id
-                 where o.state in ('in_flight', 'unknown', 'pending') and b.gateway_customer is not null limit 1)
+                 where o.state in ('in_flight', 'unknown', 'pending') and b.erased_at is null limit 1)
                 union all
                 (select 2 as turn, o.* from dunning.charge o join dunning.account b on b.id = o.account_id
-                 where b.gateway_customer is not null limit 1)
+                 where b.erased_at is null limit 1)
             ) c
             join dunning.account a on a.id = c.account_id
+            left join dunning.payment_method m on m.account_id = c.account_id and m.id = c.method_id and m.generation = c.method_generation
             order by turn
             limit 1
             """,
@@ -72,10 +75,10 @@ internal sealed class Probe(NpgsqlDataSource source, IPaymentGateway gateway, Ou
 
     private sealed record ChargeRow(
         string AccountId, string? GatewayCustomer, string Key, string SubscriptionId, DateOnly PeriodStart, long Amount, string Currency, string MethodId,
-        int MethodGeneration, DateTime FirstCalledAt)
+        int MethodGeneration, string? Token, DateTime FirstCalledAt)
     {
         public ChargeRequest ToRequest() => new(
             AccountId, GatewayCustomer, Key, SubscriptionId, PeriodStart.Local(), new Money(Amount, Model.Currency.Of(Currency)), new MethodRef(MethodId, MethodGeneration),
-            "", false, FirstCalledAt.Instant());
+            Token ?? "", false, FirstCalledAt.Instant());
     }
 }

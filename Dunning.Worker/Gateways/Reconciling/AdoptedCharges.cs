@@ -29,7 +29,13 @@ public sealed class AdoptedCharges(NpgsqlDataSource source)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return [.. (await connection.QueryAsync<Row>(new CommandDefinition(
-            Row.Select + "where subscription_id = @subscription and period_start = @date", new { subscription, date = periodStart.Date() }, cancellationToken: ct)))
+            Row.Select
+            // What has come to its end here tells no attempt anything any more.
+            + """
+            where a.subscription_id = @subscription and a.period_start = @date
+                and not exists (select from dunning.charge c where c.key = a.key and c.state in ('failed', 'reversed'))
+            """,
+            new { subscription, date = periodStart.Date() }, cancellationToken: ct)))
             .Select(r => r.ToCharge())];
     }
 
@@ -44,7 +50,7 @@ public sealed class AdoptedCharges(NpgsqlDataSource source)
             + """
             join dunning.receivable r using (subscription_id, period_start)
             where a.outcome = 'succeeded' and a.told_at is null and r.state = 'open'
-                and not exists (select from dunning.charge c where c.key = a.key and c.state in ('in_flight', 'unknown', 'pending', 'succeeded'))
+                and not exists (select from dunning.charge c where c.key = a.key and c.state not in ('abandoned', 'refused'))
             order by a.created_at, a.key
             """,
             cancellationToken: ct))).Select(r => r.ToCharge())];

@@ -45,7 +45,7 @@ public sealed record Difference(
     public bool IsNews => Kind == DifferenceKind.StateDiffers && IsOpenHere && There!.Outcome is GatewayOutcome.Succeeded or GatewayOutcome.Declined;
 
     /// <summary>The charge can be taken in.</summary>
-    public bool IsAdoptable => Kind == DifferenceKind.MissingHere && SubscriptionId is not null && PeriodStart is not null && There!.CreatedAt is not null
+    public bool IsAdoptable => (Kind == DifferenceKind.MissingHere || (Kind == DifferenceKind.StateDiffers && Here is null)) && SubscriptionId is not null && PeriodStart is not null && There!.CreatedAt is not null
         && There.Outcome is GatewayOutcome.Succeeded or GatewayOutcome.Pending or GatewayOutcome.Declined;
 }
 

@@ -82,7 +82,7 @@ internal sealed class StripeWebhooks(StripeClient client, WebhookSecrets secrets
     /// <inheritdoc/>
     public Task<WebhookAnswer> AskAsync(WebhookEvent told, CancellationToken ct) => told.Type switch
     {
-        Succeeded or Failed or Processing or Canceled => WithAsync(client.GetIntentAsync(told.ObjectId, ct), i => Tell(NewsOf(i))),
+        Succeeded or Failed or Processing or Canceled => WithAsync(client.GetIntentAsync(told.ObjectId, ct), i => Tell(NewsOf(i, told.Type))),
         Refunded => WithAsync(client.GetChargeAsync(told.ObjectId, ct), charge => OfOursAsync(charge, key =>
             StripeAmount.From(charge.AmountRefunded, charge.Currency) is { Minor: > 0 } amount ? new GatewayNews.Refunded(key, amount) : null, ct)),
         DisputeCreated or DisputeClosed => WithAsync(client.GetDisputeAsync(told.ObjectId, ct), dispute =>
@@ -123,7 +123,7 @@ internal sealed class StripeWebhooks(StripeClient client, WebhookSecrets secrets
     private static bool IsId(string text) => text is { Length: > 0 and <= 255 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c == '_');
 
     /// <summary>What an intent says now: the outcome of a charge of ours, or that an invoice was paid without one.</summary>
-    private static GatewayNews? NewsOf(StripeIntent intent)
+    private static GatewayNews? NewsOf(StripeIntent intent, string type)
     {
         if (intent.Metadata is not { } metadata)
         {
@@ -134,7 +134,8 @@ internal sealed class StripeWebhooks(StripeClient client, WebhookSecrets secrets
             // What is half done, or can take no money any more, is closed by a look-up.
             return StripeGateway.OutcomeOf(intent) is { } outcome and not (GatewayOutcome.Unknown or GatewayOutcome.NeverMade) ? new GatewayNews.Settled(key, outcome) : null;
         }
-        return intent.Status == "succeeded" && metadata.TryGetValue(StripeGateway.SubscriptionField, out var subscription)
+        // Events of before its success would tell the same payment again.
+        return type == Succeeded && intent.Status == "succeeded" && metadata.TryGetValue(StripeGateway.SubscriptionField, out var subscription)
             && LocalDatePattern.Iso.Parse(metadata.GetValueOrDefault(StripeGateway.PeriodField, "")) is { Success: true, Value: var period }
             && StripeAmount.From(intent.AmountReceived, intent.Currency) is { } amount
             ? new GatewayNews.PaidElsewhere(subscription, period, amount, intent.Id) : null;
