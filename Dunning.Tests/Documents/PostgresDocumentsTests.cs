@@ -74,6 +74,27 @@ public sealed class PostgresDocumentsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_payment_after_a_return_has_a_receipt_of_its_own()
+    {
+        await _rig.Book.AnswerAsync([new AnswerFor("a", null, f => Samples.Paid(f, Rig.Now))], default);
+        var first = (await ForAsync(Mail(MailTemplates.Receipt)))[1].Content.ToArray();
+        await _rig.ExecuteAsync("update dunning.charge set state = 'reversed'; update dunning.receivable set state = 'open', settled_at = null");
+        // The mail leaves late: by then nothing is received any more.
+        Assert.Equal("facture-F-2026-000001.pdf", Assert.Single(await ForAsync(Mail(MailTemplates.Receipt))).FileName);
+
+        await _rig.ExecuteAsync(
+            """
+            insert into dunning.charge select (jsonb_populate_record(c, '{"key": "again", "attempt": 2, "state": "succeeded"}')).* from dunning.charge c;
+            update dunning.receivable set state = 'paid', settled_at = '2026-03-06T09:00:00Z'
+            """);
+        var second = (await ForAsync(Mail(MailTemplates.PaymentRecovered)))[1].Content.ToArray();
+        Assert.Contains("6 mars 2026", new PdfFile(second).AllText);
+        Assert.DoesNotContain("6 mars 2026", new PdfFile(first).AllText);
+        Assert.Equal(second, (await ForAsync(Mail(MailTemplates.PaymentRecovered)))[1].Content.ToArray());
+        Assert.Equal(3, await _rig.ScalarAsync<long>("select count(*) from dunning.document"));
+    }
+
+    [Fact]
     public async Task A_digest_brings_what_each_of_its_mails_would_have_brought()
     {
         await _rig.Book.AnswerAsync([new AnswerFor("a", null, f => Samples.Paid(f, Rig.Now))], default);

@@ -8,6 +8,7 @@ using Dunning.Model;
 using Dunning.Postgres;
 using Dunning.Time;
 using NodaTime;
+using NodaTime.Text;
 using Npgsql;
 
 namespace Dunning.Documents;
@@ -75,7 +76,8 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
             return [];
         }
         var attachments = ImmutableArray.CreateBuilder<MailAttachment>();
-        foreach (var kind in kinds)
+        // No receipt where nothing was received: carried over whole, or taken back by the bank before the mail left.
+        foreach (var kind in kinds.Where(which.Has))
         {
             var document = await GetAsync(which, kind, mails.LanguageFor(language), ct);
             attachments.Add(new MailAttachment(document.FileName, Pdf, document.Content));
@@ -118,7 +120,9 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
     private async Task<StoredDocument> GetAsync(InvoiceRow row, DocumentKind kind, Language language, CancellationToken ct)
     {
         var number = kind == DocumentKind.CreditNote ? row.CreditNoteNumber! : row.InvoiceNumber;
-        var (key, name) = ($"{Texts.Document[kind]}:{number}", texts.In(language)["file." + Texts.Document[kind], ("number", number)]);
+        // A payment that was taken back has its own receipt, and the one after it another.
+        var again = kind == DocumentKind.Receipt && row.WasReturned ? ":" + InstantPattern.General.Format(row.SettledAt!.Value.Instant()) : "";
+        var (key, name) = ($"{Texts.Document[kind]}:{number}{again}", texts.In(language)["file." + Texts.Document[kind], ("number", number)]);
         var bytes = await ReadAsync(key, language.Code, ct);
         if (bytes is null)
         {
@@ -168,7 +172,9 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
                    r.case_schedule is null as has_no_case, {IsFinal} as is_final,
                    paid.amount as paid_amount, paid.brand as paid_brand, paid.last4 as paid_last4,
                    c.series as note_series, c.year as note_year, c.number as note_number, c.issued_at as note_issued_at, c.issued_on as note_issued_on,
-                   t.identity::text as note_seller
+                   t.identity::text as note_seller,
+                   exists (select from dunning.charge b
+                       where (b.account_id, b.subscription_id, b.period_start) = (i.account_id, i.subscription_id, i.period_start) and b.state = 'reversed') as was_returned
             from dunning.invoice i
             join dunning.receivable r using (subscription_id, period_start)
             join dunning.seller s on s.fingerprint = i.seller
@@ -193,7 +199,7 @@ public sealed class PostgresDocuments(NpgsqlDataSource source, IDocumentRenderer
         DateOnly IssuedOn, string PlanCode, string? PlanNames, int Quantity, string Currency, long UnitPrice, long Subtotal, string TaxTreatment, int TaxRateBp,
         long Tax, long CreditApplied, long CarriedIn, long CarriedOut, long AmountDue, string Seller, string Buyer, string State, DateTime? SettledAt, bool HasNoCase, bool IsFinal, long? PaidAmount,
         string? PaidBrand, string? PaidLast4, string? NoteSeries, int? NoteYear, long? NoteNumber, DateTime? NoteIssuedAt, DateOnly? NoteIssuedOn,
-        string? NoteSeller)
+        string? NoteSeller, bool WasReturned)
     {
         public string InvoiceNumber => DocumentNumber.Of(Series, Year, Number);
 
