@@ -25,5 +25,5 @@ public static class BuildInfo
     public static string Version { get; } =
         typeof(BuildInfo).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
-    public static string Description => $"dunning {Version} (job host {JobHost}, mail transport {MailTransport}, gateways sandbox and stripe)";
+    public static string Description => $"dunning {Version} (job host {JobHost}, mail transport {MailTransport}, gateways sandbox, stripe and gocardless)";
 }
