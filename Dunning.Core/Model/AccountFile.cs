@@ -313,6 +313,7 @@ public sealed record Invoice
     public required int TaxRateBp { get; init; }
     public required Money Tax { get; init; }
     public required Money CreditApplied { get; init; }
+
     /// <summary>Left over by earlier invoices and asked for by this one; minor units.</summary>
     public long CarriedIn { get; init; }
 

@@ -348,11 +348,7 @@ internal static class Charging
         }
         if (outcome is GatewayOutcome.Succeeded)
         {
-            draft.Set(charge with { State = ChargeState.Succeeded });
-            draft.Tell(About(draft, charge, EventTypes.ChargeSucceeded));
-            NetworkLimit.Clear(draft, charge.Method, charge.Amount);
-            Stepping.Paid(draft, invoice, charge.Method);
-            Acting.HandInKeptCancel(draft, charge.SubscriptionId);
+            Pay(draft, charge, invoice);
             return null;
         }
         var declined = (GatewayOutcome.Declined)outcome;
@@ -363,7 +359,7 @@ internal static class Charging
         Block(draft, charge.Method, ClassOf(declined));
         // While a cancel is kept nothing more is sent for its subscription.
         if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
-            && InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok && NetworkLimit.IsOpen(draft, m, charge.Amount)) is { } next)
+            && NextMethod(draft, charge) is { } next)
         {
             // A number of its own: were this call refused, and the first method tried again, its key would be the one that was declined.
             invoice = invoice with { Attempts = invoice.Attempts + 1 };
@@ -379,6 +375,20 @@ internal static class Charging
         Acting.HandInKeptCancel(draft, charge.SubscriptionId);
         return null;
     }
+
+    /// <summary>The charge has paid its invoice.</summary>
+    private static void Pay(Draft draft, Charge charge, Invoice invoice)
+    {
+        draft.Set(charge with { State = ChargeState.Succeeded, Code = null });
+        draft.Tell(About(draft, charge, EventTypes.ChargeSucceeded));
+        NetworkLimit.Clear(draft, charge.Method, charge.Amount);
+        Stepping.Paid(draft, invoice, charge.Method);
+        Acting.HandInKeptCancel(draft, charge.SubscriptionId);
+    }
+
+    /// <summary>The method that an attempt goes on to after a charge; null: it was the last one.</summary>
+    private static PaymentMethod? NextMethod(Draft draft, Charge charge) => InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1)
+        .FirstOrDefault(m => m.State == MethodState.Ok && NetworkLimit.IsOpen(draft, m, charge.Amount));
 
     /// <summary>Its outcome comes later: told once.</summary>
     private static void Pending(Draft draft, Charge charge)
@@ -403,7 +413,7 @@ internal static class Charging
         if (refused.Scope == RefusalScope.Method)
         {
             Block(draft, charge.Method, DeclineClass.Hard);
-            if (InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1).FirstOrDefault(m => m.State == MethodState.Ok && NetworkLimit.IsOpen(draft, m, charge.Amount)) is { } next)
+            if (NextMethod(draft, charge) is { } next)
             {
                 return Call(draft, invoice, charge.Kind, next, run, cursor);
             }
@@ -428,11 +438,7 @@ internal static class Charging
         if (charge.State == ChargeState.Failed && InvoiceOf(draft, charge) is { } unpaid)
         {
             // Somebody has confirmed it at the gateway since: the money is there.
-            draft.Set(charge with { State = ChargeState.Succeeded, Code = null });
-            draft.Tell(About(draft, charge, EventTypes.ChargeSucceeded));
-            NetworkLimit.Clear(draft, charge.Method, charge.Amount);
-            Stepping.Paid(draft, unpaid, charge.Method);
-            Acting.HandInKeptCancel(draft, charge.SubscriptionId);
+            Pay(draft, charge, unpaid);
             return;
         }
         if (outcome is GatewayOutcome.Succeeded)

@@ -74,7 +74,7 @@ internal static class Due
         {
             if (invoice.RechargeDue)
             {
-                earliest = Earliest(earliest, invoice.NotBefore is { } notBefore ? Instant.Max(notBefore, draft.Now) : draft.Now);
+                earliest = Earliest(earliest, Stepping.NotBefore(invoice, draft.Now));
             }
             if (Stepping.NextStepAt(draft.File, invoice, draft) is { } at)
             {

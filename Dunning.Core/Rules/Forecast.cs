@@ -207,7 +207,7 @@ public static class Forecast
             {
                 yield return isUnknown
                     ? About(invoice, ProspectKind.Recharge, null) with { Obstacles = [Obstacle.UnknownCharge] }
-                    : About(invoice, ProspectKind.Recharge, NotBefore(invoice, draft.Now));
+                    : About(invoice, ProspectKind.Recharge, Stepping.NotBefore(invoice, draft.Now));
             }
             if (invoice.Case is not { Exhausted: false } dunningCase)
             {
@@ -217,7 +217,7 @@ public static class Forecast
             var next = dunningCase.LastStep + 1;
             var on = Stepping.NextStepOn(dunningCase);
             var obstacles = WhyNoStep(file, invoice, isUnknown, on).ToImmutableArray();
-            yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? NotBefore(invoice, draft.DueAt(on!.Value)) : null) with
+            yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? Stepping.NotBefore(invoice, draft.DueAt(on!.Value)) : null) with
             {
                 Obstacles = obstacles,
                 Date = on,
@@ -235,8 +235,6 @@ public static class Forecast
             }
         }
     }
-
-    private static Instant NotBefore(Invoice invoice, Instant at) => invoice.NotBefore is { } notBefore ? Instant.Max(at, notBefore) : at;
 
     private static IEnumerable<Obstacle> WhyNoStep(AccountFile file, Invoice invoice, bool isUnknown, LocalDate? on)
     {

@@ -54,7 +54,10 @@ internal static class Stepping
     /// <summary>The instant at which the next step of an unpaid invoice falls due, or null while none does.</summary>
     public static Instant? NextStepAt(AccountFile file, Invoice invoice, Draft draft) =>
         file.Access == Access.Active && !invoice.Disputed && invoice.Case is { } dunningCase && NextStepOn(dunningCase) is { } date
-            ? invoice.NotBefore is { } notBefore ? Instant.Max(notBefore, draft.DueAt(date)) : draft.DueAt(date) : null;
+            ? NotBefore(invoice, draft.DueAt(date)) : null;
+
+    /// <summary>An instant, or the end of the pause that is asked for, if that is later.</summary>
+    public static Instant NotBefore(Invoice invoice, Instant at) => invoice.NotBefore is { } notBefore ? Instant.Max(at, notBefore) : at;
 
     /// <summary>
     /// The date on which the next step of a case falls due while access is active: its planned date, or later so that late steps don't bunch

@@ -121,7 +121,7 @@ internal sealed class Diary
             _now = until;
             await _book.AnswerAsync([.. _actions.Select(a => new AnswerFor(_account, null, f => Kept(Pass.Act(f, a with { At = until }, until, _rules))))], default);
             _actions.Clear();
-            await _book.AnswerAsync([.. _news.Select(n => new AnswerFor(_account, KeyIn(n), f => Kept(Pass.Told(f, n, until, _rules))))], default);
+            await _book.AnswerAsync([.. _news.Select(n => new AnswerFor(_account, n.FindKey(), f => Kept(Pass.Told(f, n, until, _rules))))], default);
             _news.Clear();
         }
         await RunToAsync(until);
@@ -133,16 +133,6 @@ internal sealed class Diary
 
     /// <summary>How many charges the gateway has taken money for.</summary>
     public async Task<int> SuccessesAsync() => (await _ledger.SuccessesByAccountAsync(default)).GetValueOrDefault(_account);
-
-    private static string? KeyIn(GatewayNews news) => news switch
-    {
-        GatewayNews.Settled n => n.Key,
-        GatewayNews.Reversed n => n.Key,
-        GatewayNews.Disputed n => n.Key,
-        GatewayNews.DisputeClosed n => n.Key,
-        GatewayNews.Refunded n => n.Key,
-        _ => null,
-    };
 
     private Decision Kept(Decision decision)
     {
