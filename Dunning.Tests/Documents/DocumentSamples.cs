@@ -45,6 +45,7 @@ internal static class DocumentSamples
         ["all-by-credit"] = Paid(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 1499, 1, credit: 1799), atFirst: true),
         ["carried-out"] = Carried(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 30, 1), 0, 36),
         ["carried-in"] = Paid(Carried(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 4900, 1), 36, 0), atFirst: true),
+        ["carried-in-due"] = Carried(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 4900, 1), 36, 0),
         ["voided"] = Voided(Invoice(s_french, TaxTreatment.Domestic, 2000, "EUR", 1499, 3, credit: 1000)),
         ["voided-reverse"] = Voided(Invoice(s_greek, TaxTreatment.ReverseCharge, 0, "EUR", 4900, 5)),
         ["long"] = Long(),
