@@ -43,6 +43,9 @@ public sealed record BookEvent(Instant At, string Account, string Type)
     public ImmutableArray<Recipient>? To { get; init; }
 
     public string? Do { get; init; }
+
+    /// <summary>The operator who did it.</summary>
+    public string? By { get; init; }
 }
 
 /// <summary>Names of the events. They are stored: frozen by a test.</summary>
@@ -82,6 +85,7 @@ public static class EventTypes
     public const string InvoiceWrittenOff = "invoice.written_off";
     public const string NoticeCleared = "notice.cleared";
     public const string NoticePosted = "notice.posted";
+    public const string OperatorActed = "operator.acted";
     public const string PaymentDisputed = "payment.disputed";
     public const string PaymentDisputeClosed = "payment.dispute_closed";
     public const string PaymentReceived = "payment.received";

@@ -59,6 +59,7 @@ public static class EventJson
                 json.WriteEndArray();
             }
             Text(json, "do", e.Do);
+            Text(json, "by", e.By);
             json.WriteEndObject();
         }
         return Encoding.UTF8.GetString(buffer.WrittenSpan);

@@ -35,6 +35,12 @@ public sealed record AccountAction(Instant At, string Account, string Do)
     public string? Name { get; init; }
     public string? Locale { get; init; }
     public MailFrequency? Frequency { get; init; }
+
+    /// <summary>The operator whose act it is (RULES 14), and who is named in its events; null: a customer's, or the application's.</summary>
+    public string? Operator { get; init; }
+
+    /// <summary>Why the operator acts; kept in the trail for good, so nothing personal.</summary>
+    public string? Reason { get; init; }
 }
 
 /// <summary>Names of the actions: the <c>do</c> of RULES 9. They are stored in events: frozen by a test.</summary>
@@ -48,6 +54,8 @@ public static class ActionNames
     public const string ChangePlan = "change_plan";
     public const string Credit = "credit";
     public const string GrantAccess = "grant_access";
+    public const string Hold = "hold";
+    public const string ReleaseHold = "release_hold";
     public const string RemoveContact = "remove_contact";
     public const string ResolveCharge = "resolve_charge";
     public const string Resume = "resume";
@@ -55,5 +63,7 @@ public static class ActionNames
     public const string SetAutoRenew = "set_auto_renew";
     public const string SetContact = "set_contact";
     public const string UpdatePaymentMethod = "update_payment_method";
+    public const string VoidInvoice = "void";
+    public const string WriteOff = "write_off";
 #pragma warning restore CS1591
 }

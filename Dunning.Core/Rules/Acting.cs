@@ -12,9 +12,23 @@ internal static class Acting
     /// <summary>Takes effect, or tells <c>action.rejected</c> and nothing else.</summary>
     public static void Act(Draft draft, AccountAction action)
     {
-        if (draft.File.PurgedAt is not null || !Accept(draft, action))
+        var isAccepted = draft.File.PurgedAt is null && Accept(draft, action);
+        if (!isAccepted)
         {
-            draft.Tell(draft.New(EventTypes.ActionRejected) with { Do = action.Do });
+            draft.Tell(draft.New(EventTypes.ActionRejected) with { Do = action.Do, By = action.Operator, Reason = action.Reason });
+        }
+        else if (action.Operator is not null)
+        {
+            draft.Tell(draft.New(EventTypes.OperatorActed) with
+            {
+                Do = action.Do,
+                By = action.Operator,
+                Reason = action.Reason,
+                Subscription = action.Subscription,
+                PeriodStart = action.PeriodStart,
+                Amount = action.Amount,
+                Code = action.Outcome,
+            });
         }
     }
 
@@ -40,6 +54,10 @@ internal static class Acting
         ActionNames.AbandonCharge => Resolve(draft, action with { Outcome = "never_made" }),
         ActionNames.ResolveCharge => Resolve(draft, action),
         ActionNames.RetryCharge => RetryCharge(draft, action),
+        ActionNames.WriteOff => WriteOff(draft, action),
+        ActionNames.VoidInvoice => VoidInvoice(draft, action),
+        ActionNames.Hold => Hold(draft, true),
+        ActionNames.ReleaseHold => Hold(draft, false),
         _ => draft.File.Subscriptions.FirstOrDefault(s => s.Id == action.Subscription && s.IsLive) is { } subscription
             && subscription.CancelAtPeriodEnd == (action.Do == ActionNames.Resume)
             && AcceptOn(draft, subscription, action),
@@ -86,6 +104,16 @@ internal static class Acting
             draft.Set(subscription with { CancelKept = true });
             return true;
         }
+        Void(draft, invoice);
+        Renewing.Cancel(draft, subscription, invoice);
+        Suspending.LeaveIfCleared(draft);
+        Suspending.CloseIfDone(draft);
+        return true;
+    }
+
+    /// <summary>A credit note cancels an unpaid invoice; the credit that it took, and what it was to bring along, go back.</summary>
+    private static void Void(Draft draft, Invoice invoice)
+    {
         draft.Set(invoice with { State = InvoiceState.Voided, SettledAt = draft.Now, RechargeDue = false });
         draft.File = draft.File with
         {
@@ -93,14 +121,59 @@ internal static class Acting
             Carried = Math.Max(0, checked(draft.File.Carried + invoice.CarriedIn - invoice.CarriedOut)),
         };
         draft.Tell(draft.New(EventTypes.InvoiceVoided, invoice));
+        StopDunning(draft, invoice);
+    }
+
+    private static void StopDunning(Draft draft, Invoice invoice)
+    {
         if (invoice.Case is not null)
         {
             draft.Tell(draft.New(EventTypes.DunningStopped, invoice));
             Stepping.ClearNotices(draft, invoice);
         }
-        Renewing.Cancel(draft, subscription, invoice);
+    }
+
+    /// <summary>An operator cancels an unpaid invoice; its subscription goes on.</summary>
+    private static bool VoidInvoice(Draft draft, AccountAction action)
+    {
+        if (Named(draft, action) is not { } invoice)
+        {
+            return false;
+        }
+        Void(draft, invoice);
         Suspending.LeaveIfCleared(draft);
         Suspending.CloseIfDone(draft);
+        return true;
+    }
+
+    /// <summary>An operator gives up an unpaid invoice: it stays issued, and nobody owes it any more.</summary>
+    private static bool WriteOff(Draft draft, AccountAction action)
+    {
+        if (Named(draft, action) is not { } invoice)
+        {
+            return false;
+        }
+        draft.Set(invoice with { State = InvoiceState.WrittenOff, SettledAt = draft.Now, RechargeDue = false });
+        draft.Tell(draft.New(EventTypes.InvoiceWrittenOff, invoice));
+        StopDunning(draft, invoice);
+        Suspending.LeaveIfCleared(draft);
+        Suspending.CloseIfDone(draft);
+        return true;
+    }
+
+    /// <summary>The unpaid invoice that is named; null: there is none, or an attempt of it has no outcome yet.</summary>
+    private static Invoice? Named(Draft draft, AccountAction action) =>
+        action is { Subscription: { } subscription, PeriodStart: { } start } && draft.File.UnpaidInvoice(subscription, start) is { } invoice
+            && draft.File.OpenChargeOf(invoice) is null ? invoice : null;
+
+    /// <summary>A legal hold keeps an account from being purged, whatever it owes.</summary>
+    private static bool Hold(Draft draft, bool isHeld)
+    {
+        if (draft.File.LegalHold == isHeld)
+        {
+            return false;
+        }
+        draft.File = draft.File with { LegalHold = isHeld };
         return true;
     }
 

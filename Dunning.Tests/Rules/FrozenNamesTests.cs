@@ -18,7 +18,7 @@ public sealed class FrozenNamesTests
         account.unreachable action.rejected charge.abandoned charge.duplicate charge.failed charge.pending charge.skipped charge.stuck charge.succeeded charge.unknown contact.bouncing contact.reachable
         credit.applied
         dunning.exhausted dunning.opened dunning.recovered dunning.step dunning.stopped email.dropped email.sent
-        invoice.issued invoice.paid invoice.voided invoice.written_off notice.cleared notice.posted
+        invoice.issued invoice.paid invoice.voided invoice.written_off notice.cleared notice.posted operator.acted
         payment.dispute_closed payment.disputed payment.received payment.refunded payment.reversed payment.unexpected payment_method.gone payment_method.replaced
         subscription.cancel_scheduled subscription.canceled subscription.expired subscription.plan_changed subscription.renewed subscription.resumed
         """);
@@ -43,8 +43,8 @@ public sealed class FrozenNamesTests
     [Fact]
     public void Actions() => AssertFrozen(Constants(typeof(ActionNames)),
         """
-        abandon_charge add_contact authenticate cancel change_plan credit grant_access remove_contact resolve_charge resume retry_charge set_auto_renew
-        set_contact update_payment_method
+        abandon_charge add_contact authenticate cancel change_plan credit grant_access hold release_hold remove_contact resolve_charge resume retry_charge set_auto_renew
+        set_contact update_payment_method void write_off
         """);
 
     [Fact]

@@ -85,6 +85,8 @@ public static class CommandLine
         root.Add(ShowCommand.Create(context));
         root.Add(InvoicesCommand.Create(context));
         root.Add(ChargeCommand.Create(context));
+        root.Add(OperatorCommands.Invoice(context));
+        root.Add(OperatorCommands.Account(context));
         root.Add(DemoCommand.Create(context));
         root.Add(MailCommand.Create(context));
         root.Add(GatewayCommand.Create(context));

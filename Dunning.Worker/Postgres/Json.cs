@@ -141,6 +141,7 @@ internal static class Json
                 json.WriteEndArray();
             }
             Text(json, "do", e.Do);
+            Text(json, "by", e.By);
         });
         return json == "{}" ? null : json;
     }
@@ -179,6 +180,7 @@ internal static class Json
             Template = Text(json, "template"),
             To = json.TryGetProperty("to", out var to) ? [.. to.EnumerateArray().Select(c => recipient(c.GetInt32()))] : null,
             Do = Text(json, "do"),
+            By = Text(json, "by"),
         };
     }
 
