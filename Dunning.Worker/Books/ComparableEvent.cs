@@ -69,6 +69,7 @@ public sealed record ComparableEvent(Instant At, string Account, string Text)
         [EventTypes.PaymentMethodGone] = ["method"],
         [EventTypes.PaymentMethodReplaced] = ["method"],
         [EventTypes.ActionRejected] = ["do"],
+        [EventTypes.OperatorActed] = ["do", "by"],
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
     /// <summary>An event that happened.</summary>
