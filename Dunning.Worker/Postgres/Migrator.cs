@@ -154,8 +154,9 @@ public sealed partial class Migrator
                 return Migration.Read(r.Match.Groups["name"].Value, reader.ReadToEnd());
             })
             .OrderBy(m => m.Version).ToList();
-        return all.Select(m => m.Version).SequenceEqual(Enumerable.Range(1, all.Count)) ? all
-            : throw new InvalidOperationException("the embedded migrations are not numbered 1, 2, …");
+        // A number may be missing: one that was given and not needed.
+        return all.Select(m => m.Version).Distinct().Count() == all.Count ? all
+            : throw new InvalidOperationException("two embedded migrations have one number");
     }
 
     [GeneratedRegex(@"(?<name>V\d{3}__\w+\.sql)$", RegexOptions.CultureInvariant)]

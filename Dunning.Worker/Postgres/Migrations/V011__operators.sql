@@ -1,0 +1,26 @@
+-- oldest-program: 1
+-- What operators do (RULES 14). A program that does not know pauses and exemptions does not heed them: give none before every server is upgraded.
+
+alter table dunning.receivable
+    add column paused_until date,
+    add column exempt boolean not null default false;
+
+alter table dunning.account add column exempt boolean not null default false;
+
+-- Acts that belong to no account: a pass that was run by hand, mails sent again, a guard that was approved, a user. Those on an account are its events.
+create table dunning.audit (
+    id       bigint generated always as identity primary key,
+    at       timestamptz not null,
+    operator text not null check (char_length(operator) between 1 and 100),
+    act      text not null,
+    subject  text,
+    reason   text not null check (char_length(reason) between 1 and 500)
+);
+
+create index audit_at on dunning.audit (at, id);
+
+create trigger audit_append_only before update or truncate on dunning.audit
+    for each statement execute function dunning.refuse_change();
+
+-- The same question of the events: few of millions.
+create index event_acts on dunning.event (at, account_id, seq) where type in ('operator.acted', 'action.rejected');
