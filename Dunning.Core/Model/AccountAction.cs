@@ -30,6 +30,10 @@ public sealed record AccountAction(Instant At, string Account, string Do)
     public string? Last4 { get; init; }
 
     public int? Days { get; init; }
+
+    /// <summary>Of a pause: the billing date on which it ends.</summary>
+    public LocalDate? Until { get; init; }
+
     public string? Email { get; init; }
     public ContactRole? Role { get; init; }
     public string? Name { get; init; }
@@ -53,8 +57,10 @@ public static class ActionNames
     public const string Cancel = "cancel";
     public const string ChangePlan = "change_plan";
     public const string Credit = "credit";
+    public const string Exempt = "exempt";
     public const string GrantAccess = "grant_access";
     public const string Hold = "hold";
+    public const string Pause = "pause";
     public const string ReleaseHold = "release_hold";
     public const string RemoveContact = "remove_contact";
     public const string ResolveCharge = "resolve_charge";
@@ -62,6 +68,8 @@ public static class ActionNames
     public const string RetryCharge = "retry_charge";
     public const string SetAutoRenew = "set_auto_renew";
     public const string SetContact = "set_contact";
+    public const string Unexempt = "unexempt";
+    public const string Unpause = "unpause";
     public const string UpdatePaymentMethod = "update_payment_method";
     public const string VoidInvoice = "void";
     public const string WriteOff = "write_off";

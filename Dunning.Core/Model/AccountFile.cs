@@ -28,6 +28,9 @@ public sealed record AccountFile
     public string? GatewayCustomer { get; init; }
     public bool LegalHold { get; init; }
 
+    /// <summary>An operator has said so for good: charged and mailed, never suspended or purged.</summary>
+    public bool Exempt { get; init; }
+
     /// <summary>Credit balance in minor units of <see cref="Currency"/>, never negative.</summary>
     public long Credit { get; init; }
 
@@ -345,6 +348,14 @@ public sealed record Invoice
     /// No attempt before it: the gateway asked for the pause, or a card network's limit does. A new method, an authentication or an operator lifts it.
     /// </summary>
     public Instant? NotBefore { get; init; }
+
+    /// <summary>
+    /// A promise to pay: until that billing date falls due there is no step and no automatic attempt, and no purge. The customer's new card still charges.
+    /// </summary>
+    public LocalDate? PausedUntil { get; init; }
+
+    /// <summary>An operator has said so of this debt alone: charged and mailed, it never suspends.</summary>
+    public bool Exempt { get; init; }
 
     /// <summary>Its payment is disputed: no step and no automatic attempt.</summary>
     public bool Disputed { get; init; }

@@ -30,7 +30,11 @@ public interface IBook
 }
 
 /// <summary>An answer to decide on: for which account, about which charge (if any), and how.</summary>
-public sealed record AnswerFor(string Account, string? ChargeKey, Decide Decide);
+public sealed record AnswerFor(string Account, string? ChargeKey, Decide Decide)
+{
+    /// <summary>An invoice that must be in the file also when it is settled, with the charges that have succeeded for it.</summary>
+    public (string Subscription, LocalDate PeriodStart)? Invoice { get; init; }
+}
 
 /// <summary>What a batch came to.</summary>
 /// <param name="Decisions">Saved decisions.</param>

@@ -6,9 +6,12 @@ using NodaTime;
 
 namespace Dunning.Rules;
 
-/// <summary>RULES 9: actions of customers and operators.</summary>
+/// <summary>RULES 9 and 14: actions of customers and operators.</summary>
 internal static class Acting
 {
+    /// <summary>Days that a promise to pay may be ahead: beyond, it is an exemption or a write-off.</summary>
+    private const int LongestPause = 366;
+
     /// <summary>Takes effect, or tells <c>action.rejected</c> and nothing else.</summary>
     public static void Act(Draft draft, AccountAction action)
     {
@@ -28,6 +31,7 @@ internal static class Acting
                 PeriodStart = action.PeriodStart,
                 Amount = action.Amount,
                 Code = action.Outcome,
+                EndsOn = action.Until,
             });
         }
     }
@@ -56,6 +60,10 @@ internal static class Acting
         ActionNames.RetryCharge => RetryCharge(draft, action),
         ActionNames.WriteOff => WriteOff(draft, action),
         ActionNames.VoidInvoice => VoidInvoice(draft, action),
+        ActionNames.Pause => Pause(draft, action),
+        ActionNames.Unpause => Unpause(draft, action),
+        ActionNames.Exempt => Exempt(draft, action),
+        ActionNames.Unexempt => Unexempt(draft, action),
         ActionNames.Hold => Hold(draft, true),
         ActionNames.ReleaseHold => Hold(draft, false),
         _ => draft.File.Subscriptions.FirstOrDefault(s => s.Id == action.Subscription && s.IsLive) is { } subscription
@@ -114,14 +122,17 @@ internal static class Acting
     /// <summary>A credit note cancels an unpaid invoice; the credit that it took, and what it was to bring along, go back.</summary>
     private static void Void(Draft draft, Invoice invoice)
     {
-        draft.Set(invoice with { State = InvoiceState.Voided, SettledAt = draft.Now, RechargeDue = false });
+        draft.Set(invoice with { State = InvoiceState.Voided, SettledAt = draft.Now, RechargeDue = false, PausedUntil = null });
         draft.File = draft.File with
         {
             Credit = checked(draft.File.Credit + invoice.CreditApplied.Minor),
             Carried = Math.Max(0, checked(draft.File.Carried + invoice.CarriedIn - invoice.CarriedOut)),
         };
         draft.Tell(draft.New(EventTypes.InvoiceVoided, invoice));
-        StopDunning(draft, invoice);
+        if (invoice.State == InvoiceState.Open)
+        {
+            StopDunning(draft, invoice);
+        }
     }
 
     private static void StopDunning(Draft draft, Invoice invoice)
@@ -133,12 +144,22 @@ internal static class Acting
         }
     }
 
-    /// <summary>An operator cancels an unpaid invoice; its subscription goes on.</summary>
+    /// <summary>An operator cancels an invoice; its subscription goes on. What has been paid for it goes back.</summary>
     private static bool VoidInvoice(Draft draft, AccountAction action)
     {
-        if (Named(draft, action) is not { } invoice)
+        if (Find(draft, action) is not { Disputed: false } invoice || draft.File.OpenChargeOf(invoice) is not null)
         {
             return false;
+        }
+        switch (invoice.State)
+        {
+            case InvoiceState.Paid:
+                GiveBack(draft, invoice);
+                break;
+            case InvoiceState.Open:
+                break;
+            default:
+                return false;
         }
         Void(draft, invoice);
         Suspending.LeaveIfCleared(draft);
@@ -153,7 +174,7 @@ internal static class Acting
         {
             return false;
         }
-        draft.Set(invoice with { State = InvoiceState.WrittenOff, SettledAt = draft.Now, RechargeDue = false });
+        draft.Set(invoice with { State = InvoiceState.WrittenOff, SettledAt = draft.Now, RechargeDue = false, PausedUntil = null });
         draft.Tell(draft.New(EventTypes.InvoiceWrittenOff, invoice));
         StopDunning(draft, invoice);
         Suspending.LeaveIfCleared(draft);
@@ -163,8 +184,103 @@ internal static class Acting
 
     /// <summary>The unpaid invoice that is named; null: there is none, or an attempt of it has no outcome yet.</summary>
     private static Invoice? Named(Draft draft, AccountAction action) =>
-        action is { Subscription: { } subscription, PeriodStart: { } start } && draft.File.UnpaidInvoice(subscription, start) is { } invoice
-            && draft.File.OpenChargeOf(invoice) is null ? invoice : null;
+        Find(draft, action) is { State: InvoiceState.Open } invoice && draft.File.OpenChargeOf(invoice) is null ? invoice : null;
+
+    /// <summary>The invoice that is named, settled ones as far as they are in the file.</summary>
+    private static Invoice? Find(Draft draft, AccountAction action) =>
+        draft.File.Invoices.FirstOrDefault(i => i.SubscriptionId == action.Subscription && i.PeriodStart == action.PeriodStart);
+
+    /// <summary>
+    /// The charge that has paid it is refunded by the next pass. Without one, credit has paid it, or a payment that did not come through us: then it is credit.
+    /// What went back at the gateway already does not go back again.
+    /// </summary>
+    private static void GiveBack(Draft draft, Invoice invoice)
+    {
+        var charge = draft.File.Charges.FirstOrDefault(c => c.State == ChargeState.Succeeded && !c.RefundDue
+            && c.SubscriptionId == invoice.SubscriptionId && c.PeriodStart == invoice.PeriodStart);
+        if (charge is null)
+        {
+            draft.File = draft.File with { Credit = checked(draft.File.Credit + invoice.AmountDue.Minor) };
+        }
+        else if (charge.Refunded < charge.Amount.Minor)
+        {
+            draft.Set(charge with { RefundDue = true });
+        }
+    }
+
+    /// <summary>The unpaid invoices that an act is on: the one that is named, or all.</summary>
+    private static List<Invoice> Unpaid(Draft draft, AccountAction action) =>
+        [.. Stepping.Unpaid(draft.File).Where(i => action.Subscription is null || (i.SubscriptionId == action.Subscription && i.PeriodStart == action.PeriodStart))];
+
+    /// <summary>A promise to pay, on one unpaid invoice or on all there are.</summary>
+    private static bool Pause(Draft draft, AccountAction action)
+    {
+        if (action.Until is not { } until || until <= draft.Today || until > draft.Today.PlusDays(LongestPause) || Unpaid(draft, action) is not { Count: > 0 } unpaid)
+        {
+            return false;
+        }
+        foreach (var invoice in unpaid)
+        {
+            draft.Set(invoice with
+            {
+                PausedUntil = until,
+                // A first attempt that is to be made again is an automatic one; a case's recharge is asked for by the customer or an operator.
+                NotBefore = invoice is { RechargeDue: true, Case: null } ? draft.DueAt(until) : invoice.NotBefore,
+            });
+        }
+        return true;
+    }
+
+    /// <summary>The pause ends today, as it would on its date.</summary>
+    private static bool Unpause(Draft draft, AccountAction action)
+    {
+        var paused = Unpaid(draft, action).Where(i => i.PausedUntil is not null).ToList();
+        foreach (var invoice in paused)
+        {
+            draft.Set(Suspending.WithWarningAhead(invoice) with
+            {
+                PausedUntil = null,
+                NotBefore = invoice.NotBefore == draft.DueAt(invoice.PausedUntil!.Value) ? null : invoice.NotBefore,
+            });
+        }
+        return paused.Count > 0;
+    }
+
+    /// <summary>Exempts one debt, or the account for good. A suspension that it alone kept ends.</summary>
+    private static bool Exempt(Draft draft, AccountAction action)
+    {
+        if (action.Subscription is null ? draft.File.Exempt : Find(draft, action) is not { State: InvoiceState.Open, Exempt: false })
+        {
+            return false;
+        }
+        foreach (var invoice in Unpaid(draft, action))
+        {
+            draft.Set(invoice with
+            {
+                Exempt = invoice.Exempt || action.Subscription is not null,
+                Case = invoice.Case is { Exhausted: true } exhausted ? exhausted with { Exhausted = false } : invoice.Case,
+            });
+        }
+        draft.File = draft.File with { Exempt = draft.File.Exempt || action.Subscription is null };
+        Suspending.LeaveIfCleared(draft);
+        return true;
+    }
+
+    /// <summary>Withdraws it: what is past its last warning is warned of anew.</summary>
+    private static bool Unexempt(Draft draft, AccountAction action)
+    {
+        if (action.Subscription is null ? !draft.File.Exempt : Find(draft, action) is not { State: InvoiceState.Open, Exempt: true })
+        {
+            return false;
+        }
+        draft.File = draft.File with { Exempt = draft.File.Exempt && action.Subscription is not null };
+        foreach (var invoice in Unpaid(draft, action))
+        {
+            var changed = invoice with { Exempt = invoice.Exempt && action.Subscription is null };
+            draft.Set(Stepping.IsExempt(draft.File, changed) ? changed : Suspending.WithWarningAhead(changed));
+        }
+        return true;
+    }
 
     /// <summary>A legal hold keeps an account from being purged, whatever it owes.</summary>
     private static bool Hold(Draft draft, bool isHeld)

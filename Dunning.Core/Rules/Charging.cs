@@ -267,10 +267,14 @@ internal static class Charging
         Abandon(draft, charge);
         if (InvoiceOf(draft, charge) is { } invoice)
         {
-            draft.Set(invoice with { RechargeDue = true });
+            draft.Set(invoice with { RechargeDue = true, NotBefore = AfterPause(draft, invoice, charge.Kind) });
         }
         Acting.HandInKeptCancel(draft, charge.SubscriptionId);
     }
+
+    // Made again it is an automatic attempt, unless the customer or an operator has asked for it.
+    private static Instant? AfterPause(Draft draft, Invoice invoice, AttemptKind kind) =>
+        invoice.PausedUntil is { } until && kind != AttemptKind.Recharge && !invoice.RechargeDue ? draft.DueAt(until) : invoice.NotBefore;
 
     /// <summary>The attempt counts as never made.</summary>
     private static void Abandon(Draft draft, Charge charge)
@@ -423,6 +427,7 @@ internal static class Charging
         {
             Attempts = invoice.Attempts - 1,
             RechargeDue = invoice.RechargeDue || charge.Kind != AttemptKind.Step,
+            NotBefore = AfterPause(draft, invoice, charge.Kind),
         });
         Acting.HandInKeptCancel(draft, charge.SubscriptionId);
         return null;

@@ -70,8 +70,16 @@ internal static class Due
     private static Instant? Dun(Draft draft)
     {
         var earliest = Stepping.CoveredByCredit(draft.File) is null ? (Instant?)null : draft.Now;
-        foreach (var invoice in draft.File.Invoices.Where(i => i.State == InvoiceState.Open && draft.File.OpenChargeOf(i) is null))
+        foreach (var invoice in draft.File.Invoices.Where(i => i.State == InvoiceState.Open))
         {
+            if (invoice.PausedUntil is { } until)
+            {
+                earliest = Earliest(earliest, draft.DueAt(until));
+            }
+            if (draft.File.OpenChargeOf(invoice) is not null)
+            {
+                continue;
+            }
             if (invoice.RechargeDue)
             {
                 earliest = Earliest(earliest, Stepping.NotBefore(invoice, draft.Now));

@@ -78,6 +78,12 @@ public enum Obstacle
 
     /// <summary>A recharge is waiting.</summary>
     RechargeWaiting,
+
+    /// <summary>There is a promise to pay.</summary>
+    Paused,
+
+    /// <summary>The account is exempt.</summary>
+    Exempt,
 }
 
 /// <summary>One thing that lies ahead, as things stand.</summary>
@@ -137,12 +143,11 @@ public static class Forecast
 
     /// <summary>The date of the next step of an unpaid invoice's case; null when there is none while things stand as they do.</summary>
     public static LocalDate? NextAttemptOn(AccountFile file, Invoice invoice) =>
-        file.Access == Access.Active && invoice is { State: InvoiceState.Open, Case: { } dunningCase } ? Stepping.NextStepOn(dunningCase) : null;
+        file.Access == Access.Active && invoice is { State: InvoiceState.Open, Case: not null } ? Stepping.NextStepOn(file, invoice) : null;
 
-    /// <summary>The date of the suspension if every attempt from now on fails; null when the case is exhausted or frozen.</summary>
+    /// <summary>The date of the suspension if every attempt from now on fails; null when the case is exhausted, frozen or exempt.</summary>
     public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>
-        file.Access == Access.Active && invoice is { State: InvoiceState.Open, Case: { Exhausted: false } dunningCase }
-            ? Stepping.SuspendsOn(dunningCase) : null;
+        file.Access == Access.Active && invoice.State == InvoiceState.Open ? Stepping.SuspendsOn(file, invoice) : null;
 
     private static IEnumerable<Prospect> Subscriptions(Draft draft)
     {
@@ -214,15 +219,20 @@ public static class Forecast
                 continue;
             }
             var steps = dunningCase.Schedule.Steps;
-            var next = dunningCase.LastStep + 1;
-            var on = Stepping.NextStepOn(dunningCase);
+            // At the end of a pause the case may go back.
+            var next = (invoice.PausedUntil is null ? dunningCase : Suspending.WithWarningAhead(invoice).Case!).LastStep + 1;
+            if (next == steps.Length)
+            {
+                continue;
+            }
+            var on = Stepping.NextStepOn(file, invoice);
             var obstacles = WhyNoStep(file, invoice, isUnknown, on).ToImmutableArray();
             yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? Stepping.NotBefore(invoice, draft.DueAt(on!.Value)) : null) with
             {
                 Obstacles = obstacles,
                 Date = on,
                 Step = next,
-                StepDoes = steps[next],
+                StepDoes = Stepping.StepOf(file, invoice, dunningCase, next),
             };
             if (!steps[next].Suspend && !invoice.Disputed && SuspendsOn(file, invoice) is { } suspendsOn)
             {
@@ -299,6 +309,14 @@ public static class Forecast
         if (file.LegalHold)
         {
             yield return Obstacle.LegalHold;
+        }
+        if (file.Exempt)
+        {
+            yield return Obstacle.Exempt;
+        }
+        if (Purging.IsPaused(file))
+        {
+            yield return Obstacle.Paused;
         }
         if (file.Access == Access.Limited)
         {

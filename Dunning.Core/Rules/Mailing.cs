@@ -211,9 +211,9 @@ internal static class Mailing
         var subscription = file.Subscriptions.FirstOrDefault(s => s.Id == facts.Subscription && s.IsLive);
         return mail.Template switch
         {
-            MailTemplates.SuspensionWarning => IsUnpaid() && file.Access == Access.Active,
+            MailTemplates.SuspensionWarning => file.Access == Access.Active && Unpaid() is { PausedUntil: null } invoice && !Stepping.IsExempt(file, invoice),
             MailTemplates.AccountSuspended => file.Access != Access.Active && file.PurgedAt is null,
-            MailTemplates.PurgeWarning => file is { PurgedAt: null, LegalHold: false } && file.Access != Access.Active
+            MailTemplates.PurgeWarning => file is { PurgedAt: null, LegalHold: false, Exempt: false } && !Purging.IsPaused(file) && file.Access != Access.Active
                 && file.PurgeOn == facts.PurgeOn,
             MailTemplates.RenewalUpcoming => subscription is { IsRenewing: true } && IsAhead(subscription),
             MailTemplates.SubscriptionExpiring => subscription is { AutoRenew: false, CancelAtPeriodEnd: false } && IsAhead(subscription),
@@ -224,7 +224,8 @@ internal static class Mailing
             _ => true,
         };
 
-        bool IsUnpaid() => facts is { Subscription: { } id, PeriodStart: { } start } && file.UnpaidInvoice(id, start) is not null;
+        Invoice? Unpaid() => facts is { Subscription: { } id, PeriodStart: { } start } ? file.UnpaidInvoice(id, start) : null;
+        bool IsUnpaid() => Unpaid() is not null;
         bool IsAhead(Subscription s) => s.RenewsOn == facts.Date && !draft.IsDue(s.RenewsOn);
     }
 

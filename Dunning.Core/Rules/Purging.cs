@@ -40,12 +40,16 @@ internal static class Purging
 
     /// <summary>The date of the purge while nothing stands in its way.</summary>
     public static LocalDate? PurgesOn(AccountFile file) =>
-        file is { Access: Access.Suspended, LegalHold: false, PurgedAt: null }
+        file is { Access: Access.Suspended, LegalHold: false, Exempt: false, PurgedAt: null }
+        && !IsPaused(file)
         && !file.Charges.Any(c => c.IsOpen)
         && !file.Invoices.Any(i => i is { State: InvoiceState.Open, RechargeDue: true })
         // A warning that has not left yet is neither a warning nor a reason for another one.
         && !file.Mails.Any(m => m.Template == MailTemplates.PurgeWarning && !m.IsOver)
             ? file.PurgeOn : null;
+
+    /// <summary>There is a promise to pay: nobody is purged, or warned of it, before it is broken.</summary>
+    public static bool IsPaused(AccountFile file) => file.Invoices.Any(i => i is { State: InvoiceState.Open, PausedUntil: not null });
 
     /// <summary>Purged, and the last mail has left.</summary>
     public static bool IsErasable(AccountFile file) =>

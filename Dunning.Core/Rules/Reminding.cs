@@ -48,7 +48,7 @@ internal static class Reminding
         }
         if (file.Access != Access.Active)
         {
-            if (file is { LegalHold: false, PurgeOn: { } purgeOn, SuspendedAt: { } suspendedAt })
+            if (file is { LegalHold: false, Exempt: false, PurgeOn: { } purgeOn, SuspendedAt: { } suspendedAt } && !Purging.IsPaused(file))
             {
                 yield return new Subject(PurgeWarning, purgeOn, suspendedAt, draft.DueAt(purgeOn), file.PurgeRemindersSent,
                     null, () => Mailing.DebtOf(file) with { PurgeOn = purgeOn },

@@ -12,6 +12,7 @@ internal static class Stepping
     /// <summary>Phase 3: the next attempt that a step or a recharge asks for, in order of period start and subscription.</summary>
     public static Effect? Phase(Draft draft, PassRun run, Cursor cursor)
     {
+        EndPauses(draft);
         if (cursor.Date is null)
         {
             CreditPaysDebt(draft);
@@ -53,8 +54,38 @@ internal static class Stepping
 
     /// <summary>The instant at which the next step of an unpaid invoice falls due, or null while none does.</summary>
     public static Instant? NextStepAt(AccountFile file, Invoice invoice, Draft draft) =>
-        file.Access == Access.Active && !invoice.Disputed && invoice.Case is { } dunningCase && NextStepOn(dunningCase) is { } date
-            ? NotBefore(invoice, draft.DueAt(date)) : null;
+        file.Access == Access.Active && !invoice.Disputed && NextStepOn(file, invoice) is { } date ? NotBefore(invoice, draft.DueAt(date)) : null;
+
+    /// <summary>Charged and mailed, never suspended: this debt, or the account for good.</summary>
+    public static bool IsExempt(AccountFile file, Invoice invoice) => file.Exempt || invoice.Exempt;
+
+    /// <summary>The date of the next step of an invoice's case while access is active, no earlier than its pause ends; null: none, or its warning has not left yet.</summary>
+    public static LocalDate? NextStepOn(AccountFile file, Invoice invoice) =>
+        AfterPause(invoice) is { } dunningCase && NextStepOn(dunningCase, IsExempt(file, invoice)) is { } date
+            ? invoice.PausedUntil is { } until ? LocalDate.Max(date, until) : date : null;
+
+    /// <summary>The date of the suspension if every attempt from now on fails; null: the debt suspends no more, or never does.</summary>
+    public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>
+        AfterPause(invoice) is { Exhausted: false } dunningCase && !IsExempt(file, invoice) ? SuspendsOn(dunningCase, invoice.PausedUntil) : null;
+
+    /// <summary>What a step does when its attempt fails: of an exempt debt it is one more failed payment.</summary>
+    public static Options.DunningStep StepOf(AccountFile file, Invoice invoice, DunningCase dunningCase, int number)
+    {
+        var step = dunningCase.Schedule.Steps[number];
+        return IsExempt(file, invoice) ? step with { Email = MailTemplates.PaymentFailed, Suspend = false } : step;
+    }
+
+    // At the end of a pause what was warned of is warned of again.
+    private static DunningCase? AfterPause(Invoice invoice) => invoice.PausedUntil is null ? invoice.Case : Suspending.WithWarningAhead(invoice).Case;
+
+    /// <summary>Ends the pauses that are over.</summary>
+    private static void EndPauses(Draft draft)
+    {
+        foreach (var invoice in draft.File.Invoices.Where(i => i is { State: InvoiceState.Open, PausedUntil: { } until } && draft.IsDue(until)).ToList())
+        {
+            draft.Set(Suspending.WithWarningAhead(invoice) with { PausedUntil = null });
+        }
+    }
 
     /// <summary>An instant, or the end of the pause that is asked for, if that is later.</summary>
     public static Instant NotBefore(Invoice invoice, Instant at) => invoice.NotBefore is { } notBefore ? Instant.Max(at, notBefore) : at;
@@ -63,16 +94,18 @@ internal static class Stepping
     /// The date on which the next step of a case falls due while access is active: its planned date, or later so that late steps don't bunch
     /// up and nobody is suspended without the full warning. Null: exhausted, or the warning has not left yet.
     /// </summary>
-    public static LocalDate? NextStepOn(DunningCase dunningCase)
+    /// <param name="dunningCase">The case.</param>
+    /// <param name="isExempt">It suspends nobody, so it needs no warning; after its last step there is none.</param>
+    public static LocalDate? NextStepOn(DunningCase dunningCase, bool isExempt = false)
     {
-        if (dunningCase.Exhausted)
+        var steps = dunningCase.Schedule.Steps;
+        if (dunningCase.Exhausted || dunningCase.LastStep >= steps.Length - 1)
         {
             return null;
         }
-        var steps = dunningCase.Schedule.Steps;
         var next = steps[dunningCase.LastStep + 1];
         var date = LocalDate.Max(dunningCase.DayZero.PlusDays(next.Day), dunningCase.LastStepOn.PlusDays(1));
-        if (!next.Suspend)
+        if (!next.Suspend || isExempt)
         {
             return date;
         }
@@ -88,7 +121,9 @@ internal static class Stepping
     }
 
     /// <summary>The date of the suspension if every attempt from now on fails on its planned date. For mails and forecasts.</summary>
-    public static LocalDate SuspendsOn(DunningCase dunningCase)
+    /// <param name="dunningCase">The case, not exhausted.</param>
+    /// <param name="notBefore">No step before that date.</param>
+    public static LocalDate SuspendsOn(DunningCase dunningCase, LocalDate? notBefore = null)
     {
         var ahead = dunningCase;
         var steps = ahead.Schedule.Steps;
@@ -99,7 +134,7 @@ internal static class Stepping
             {
                 ahead = ahead with { WarningLeftOn = ahead.WarningLeftOn ?? warned };
             }
-            var on = NextStepOn(ahead) ?? ahead.LastStepOn;
+            var on = LocalDate.Max(NextStepOn(ahead) ?? ahead.LastStepOn, notBefore ?? LocalDate.MinIsoValue);
             if (next >= steps.Length - 1)
             {
                 return on;
@@ -126,7 +161,8 @@ internal static class Stepping
         {
             Open(draft, invoice, code, method);
         }
-        else if (kind == AttemptKind.Step && draft.File.Access == Access.Active && !dunningCase.Exhausted)
+        // The outcome of a step that comes while there is a promise to pay does no step.
+        else if (kind == AttemptKind.Step && draft.File.Access == Access.Active && !dunningCase.Exhausted && invoice.PausedUntil is null)
         {
             Step(draft, invoice, dunningCase, code, method);
         }
@@ -139,7 +175,7 @@ internal static class Stepping
     /// <summary>The invoice is paid by a charge or by credit: a first payment, or its case is recovered.</summary>
     public static void Paid(Draft draft, Invoice invoice, MethodRef? method, bool isElsewhere = false)
     {
-        draft.Set(invoice with { State = InvoiceState.Paid, SettledAt = draft.Now, RechargeDue = false, NotBefore = null });
+        draft.Set(invoice with { State = InvoiceState.Paid, SettledAt = draft.Now, RechargeDue = false, NotBefore = null, PausedUntil = null });
         draft.Tell(draft.New(EventTypes.InvoicePaid, invoice));
         var facts = FactsOf(draft, invoice, null, method);
         if (method is null)
@@ -203,15 +239,15 @@ internal static class Stepping
         draft.Set(invoice);
         draft.Tell(draft.New(EventTypes.DunningOpened, invoice) with { Step = 0 });
         invoice = Post(draft, invoice, dunningCase, 0);
-        Mailing.Decide(draft, dunningCase.Schedule.Steps[0].Email, FactsOf(draft, invoice, code, method) with { Step = 0, Returned = isReturned });
+        Mailing.Decide(draft, StepOf(draft.File, invoice, dunningCase, 0).Email, FactsOf(draft, invoice, code, method) with { Step = 0, Returned = isReturned });
     }
 
     private static void Step(Draft draft, Invoice invoice, DunningCase dunningCase, string code, MethodRef? method)
     {
         var number = dunningCase.LastStep + 1;
-        var step = dunningCase.Schedule.Steps[number];
+        var step = StepOf(draft.File, invoice, dunningCase, number);
         dunningCase = dunningCase with { LastStep = number, LastStepOn = draft.Today, Exhausted = step.Suspend };
-        if (number == dunningCase.Schedule.LastWarning)
+        if (number == dunningCase.Schedule.LastWarning && step.Email == MailTemplates.SuspensionWarning)
         {
             dunningCase = dunningCase with { WarnedOn = draft.Today, WarningLeftOn = null };
         }
@@ -229,7 +265,7 @@ internal static class Stepping
 
     private static Invoice Post(Draft draft, Invoice invoice, DunningCase dunningCase, int number)
     {
-        var step = dunningCase.Schedule.Steps[number];
+        var step = StepOf(draft.File, invoice, dunningCase, number);
         if (step.Notice is null)
         {
             return invoice;
@@ -257,8 +293,9 @@ internal static class Stepping
             Currency = invoice.AmountDue.Currency.Code,
             Owed = code is null || owed == invoice.AmountDue.Minor ? null : owed,
             Code = code,
-            NextAttemptOn = running is null || !Charging.CanCharge(draft.File) ? null : Later(NextStepOn(running) ?? SuspendsOn(running)),
-            SuspendsOn = running is null ? null : Later(SuspendsOn(running)),
+            NextAttemptOn = running is null || !Charging.CanCharge(draft.File) ? null
+                : (NextStepOn(draft.File, invoice) ?? SuspendsOn(draft.File, invoice)) is { } next ? Later(next) : null,
+            SuspendsOn = running is not null && SuspendsOn(draft.File, invoice) is { } suspendsOn ? Later(suspendsOn) : null,
             PurgeOn = draft.File.PurgeOn,
             CardBrand = method?.Brand,
             CardLast4 = method?.Last4,

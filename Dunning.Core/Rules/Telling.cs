@@ -65,7 +65,7 @@ internal static class Telling
         {
             return;
         }
-        invoice = invoice with { State = InvoiceState.Open, SettledAt = null, RechargeDue = false, NotBefore = null, Case = null };
+        invoice = invoice with { State = InvoiceState.Open, SettledAt = null, RechargeDue = false, NotBefore = null, Case = null, Exempt = false };
         draft.Set(invoice);
         draft.File = draft.File with { Closed = false };
         Stepping.Open(draft, invoice, code, charge.Method, isReturned: true);

@@ -93,9 +93,18 @@ public sealed class MemoryBook : IBook
         lock (_lock)
         {
             var decisions = new List<Decision>(answers.Count);
-            foreach (var (account, key, decide) in answers)
+            foreach (var answer in answers)
             {
+                var (account, key, decide) = answer;
                 var file = _accounts[account].File;
+                if (answer.Invoice is { } asked && _invoices.TryGetValue(asked, out var invoice) && file.UnpaidInvoice(asked.Subscription, asked.PeriodStart) is null)
+                {
+                    file = file with
+                    {
+                        Invoices = file.Invoices.Add(invoice),
+                        Charges = file.Charges.AddRange(_charges.Values.Where(c => (c.SubscriptionId, c.PeriodStart) == asked && c is { State: ChargeState.Succeeded, RefundDue: false })),
+                    };
+                }
                 if (key is not null && file.Charges.All(c => c.Key != key) && _charges.TryGetValue(key, out var charge))
                 {
                     file = file with { Charges = file.Charges.Add(charge) };

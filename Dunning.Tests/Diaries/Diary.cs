@@ -119,7 +119,10 @@ internal sealed class Diary
             await RunToAsync(until - Duration.FromHours(1));
             AssertQuiet(local);
             _now = until;
-            await _book.AnswerAsync([.. _actions.Select(a => new AnswerFor(_account, null, f => Kept(Pass.Act(f, a with { At = until }, until, _rules))))], default);
+            await _book.AnswerAsync([.. _actions.Select(a => new AnswerFor(_account, null, f => Kept(Pass.Act(f, a with { At = until }, until, _rules)))
+            {
+                Invoice = a is { Do: ActionNames.VoidInvoice, Subscription: { } subscription, PeriodStart: { } start } ? (subscription, start) : null,
+            })], default);
             _actions.Clear();
             await _book.AnswerAsync([.. _news.Select(n => new AnswerFor(_account, n.FindKey(), f => Kept(Pass.Told(f, n, until, _rules))))], default);
             _news.Clear();
@@ -133,6 +136,17 @@ internal sealed class Diary
 
     /// <summary>How many charges the gateway has taken money for.</summary>
     public async Task<int> SuccessesAsync() => (await _ledger.SuccessesByAccountAsync(default)).GetValueOrDefault(_account);
+
+    /// <summary>How many charges went back.</summary>
+    public async Task<int> RefundsAsync()
+    {
+        var count = 0;
+        await foreach (var call in _ledger.CallsAsync(default))
+        {
+            count += call.RefundKey is null ? 0 : 1;
+        }
+        return count;
+    }
 
     private Decision Kept(Decision decision)
     {

@@ -64,7 +64,7 @@ public sealed class Rig : IAsyncDisposable
     {
         await using var connection = await Source.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        return (await Files.ReadAsync(connection, transaction, [id], [], default)).Files.Single().File;
+        return (await Files.ReadAsync(connection, transaction, [id], [], [], default)).Files.Single().File;
     }
 
     public ValueTask DisposeAsync() => Source.DisposeAsync();

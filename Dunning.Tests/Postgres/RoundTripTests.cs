@@ -57,6 +57,7 @@ public sealed class RoundTripTests
             Credit = 7,
             Carried = 0,
             LegalHold = false,
+            Exempt = false,
             PurgeOn = new LocalDate(2026, 7, 1),
             PurgeWarningsLeft = [],
             Contacts =
@@ -66,7 +67,7 @@ public sealed class RoundTripTests
             ],
             Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok, Tries = [new CardTry(1, later)] }],
             Subscriptions = [f.Subscriptions[0] with { RenewsOn = new LocalDate(2026, 9, 1), CancelKept = false, PendingPlan = null }],
-            Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, NotBefore = null, Disputed = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
+            Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, NotBefore = null, PausedUntil = null, Exempt = false, Disputed = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
             Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later, MissedSince = null, Resolution = ChargeResolution.NeverMade, Refunded = 3 }],
             Mails =
             [
@@ -123,6 +124,8 @@ public sealed class RoundTripTests
             CarriedOut = 6,
             AmountDue = new Money(1730, f.Currency),
             NotBefore = later,
+            PausedUntil = new LocalDate(2026, 8, 20),
+            Exempt = true,
             Disputed = true,
             ReconciledAt = later,
             RechargeDue = true,
@@ -146,6 +149,7 @@ public sealed class RoundTripTests
             VatNumber = "FR123",
             GatewayCustomer = "cus_1",
             LegalHold = true,
+            Exempt = true,
             Credit = 12,
             Carried = 6,
             Access = Access.Limited,

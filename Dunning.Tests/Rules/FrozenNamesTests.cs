@@ -43,8 +43,8 @@ public sealed class FrozenNamesTests
     [Fact]
     public void Actions() => AssertFrozen(Constants(typeof(ActionNames)),
         """
-        abandon_charge add_contact authenticate cancel change_plan credit grant_access hold release_hold remove_contact resolve_charge resume retry_charge set_auto_renew
-        set_contact update_payment_method void write_off
+        abandon_charge add_contact authenticate cancel change_plan credit exempt grant_access hold pause release_hold remove_contact resolve_charge resume retry_charge set_auto_renew
+        set_contact unexempt unpause update_payment_method void write_off
         """);
 
     [Fact]

@@ -53,6 +53,8 @@ internal sealed class ProspectSentences(AccountWords words, AccountFile file, Lo
         Obstacle.WarningNotSent => "its warning has not left yet",
         Obstacle.Disputed => "its payment is disputed",
         Obstacle.LegalHold => "there is a legal hold",
+        Obstacle.Paused => "there is a promise to pay",
+        Obstacle.Exempt => "the account is exempt",
         Obstacle.RechargeWaiting => "a charge is waiting",
     };
 

@@ -201,7 +201,8 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
     public Task<Decision> ActAsync(AccountAction action, CancellationToken ct) =>
-        DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct);
+        DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct,
+            action is { Do: ActionNames.VoidInvoice, Subscription: { } subscription, PeriodStart: { } start } ? (subscription, start) : null);
 
     /// <summary>Decides on what the gateway tells by itself, read anew there.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
@@ -270,10 +271,11 @@ public sealed class Engine : IAsyncDisposable
         }
     }
 
-    private async Task<Decision> DecideAsync(string account, string? chargeKey, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct)
+    private async Task<Decision> DecideAsync(
+        string account, string? chargeKey, Func<AccountFile, Instant, Rulebook, Decision> decide, CancellationToken ct, (string, NodaTime.LocalDate)? invoice = null)
     {
         var (book, now) = (await RulebookAsync(ct), Now());
-        var result = await Book.AnswerAsync([new AnswerFor(account, chargeKey, file => decide(file, now, book))], ct);
+        var result = await Book.AnswerAsync([new AnswerFor(account, chargeKey, file => decide(file, now, book)) { Invoice = invoice }], ct);
         return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
     }
 

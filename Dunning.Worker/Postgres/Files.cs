@@ -30,7 +30,7 @@ internal static class Files
     internal const string Sql =
         """
         select id, name, legal_name, country, time_zone, currency, locale, line1, line2, postal_code, city, vat_number, gateway_customer,
-               legal_hold, credit, carried, access, suspended_on, suspended_at, purge_on, access_until, purge_reminders_sent,
+               legal_hold, exempt, credit, carried, access, suspended_on, suspended_at, purge_on, access_until, purge_reminders_sent,
                array_to_string(purge_warnings_left, ',') as purge_warnings_left, closed, purged_at, erased_at, last_event_at, event_count,
                mail_count, contact_count, version, lease_until, lease_version
         from dunning.account where id = any(@ids) order by id;
@@ -50,14 +50,18 @@ internal static class Files
                i.unit_price, i.subtotal, i.tax_treatment, i.tax_rate_bp, i.tax, i.credit_applied, i.carried_in, i.carried_out, i.amount_due,
                r.state, r.settled_at, r.attempts, r.attempted_at, r.reconciled_at, r.recharge_due,
                r.case_schedule, s.steps as case_steps, r.case_opened_at, r.case_day_zero, r.case_last_step, r.case_last_step_on,
-               r.case_warned_on, r.case_warning_left_on, r.case_exhausted, r.case_has_notices, r.case_announced_for, r.not_before, r.disputed
+               r.case_warned_on, r.case_warning_left_on, r.case_exhausted, r.case_has_notices, r.case_announced_for, r.not_before, r.paused_until, r.exempt, r.disputed
         from (
             select * from dunning.receivable where account_id = any(@ids) and state = 'open'
             union all
             -- What a charge that is over was for: news of it may change its invoice.
-            select p.* from dunning.charge c
+            (select p.* from dunning.charge c
             join dunning.receivable p on p.subscription_id = c.subscription_id and p.period_start = c.period_start and p.state <> 'open'
             where c.key = any(@keys)
+            union
+            select p.* from unnest(@subscriptions, @starts) asked(subscription_id, period_start)
+            join dunning.receivable p on p.subscription_id = asked.subscription_id and p.period_start = asked.period_start
+            where p.state <> 'open' and p.account_id = any(@ids))
         ) r
         join dunning.invoice i on i.subscription_id = r.subscription_id and i.period_start = r.period_start
         left join dunning.dunning_schedule s on s.fingerprint = r.case_schedule
@@ -71,7 +75,11 @@ internal static class Files
             union all
             select * from dunning.charge where account_id = any(@ids) and refund_due and state not in ('in_flight', 'unknown', 'pending')
             union all
-            select * from dunning.charge where key = any(@keys) and state not in ('in_flight', 'unknown', 'pending') and not refund_due
+            (select * from dunning.charge where key = any(@keys) and state not in ('in_flight', 'unknown', 'pending') and not refund_due
+            union
+            select c.* from unnest(@subscriptions, @starts) asked(subscription_id, period_start)
+            join dunning.charge c on c.account_id = any(@ids) and c.subscription_id = asked.subscription_id and c.period_start = asked.period_start
+            where c.state = 'succeeded' and not c.refund_due)
         ) c
         left join dunning.payment_method m on m.account_id = c.account_id and m.id = c.method_id and m.generation = c.method_generation
         order by c.account_id, c.period_start, c.subscription_id, c.key;
@@ -85,11 +93,17 @@ internal static class Files
         select account_id, pass, at from dunning.due where account_id = any(@ids);
         """;
 
-    /// <summary>The files of these accounts; charges with one of <paramref name="keys"/> are in them whatever their state.</summary>
+    /// <summary>
+    /// The files of these accounts; charges with one of <paramref name="keys"/>, and <paramref name="settled"/> invoices with what has paid them, are in them whatever
+    /// their state.
+    /// </summary>
     public static async Task<ReadFiles> ReadAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, string[] ids, string[] keys, CancellationToken ct)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, string[] ids, string[] keys, IReadOnlyList<(string Subscription, LocalDate PeriodStart)> settled,
+        CancellationToken ct)
     {
-        await using var read = await connection.QueryMultipleAsync(new CommandDefinition(Sql, new { ids, keys }, transaction, cancellationToken: ct));
+        await using var read = await connection.QueryMultipleAsync(new CommandDefinition(
+            Sql, new { ids, keys, subscriptions = settled.Select(i => i.Subscription).ToArray(), starts = settled.Select(i => i.PeriodStart.ToDateOnly()).ToArray() },
+            transaction, cancellationToken: ct));
         var accounts = await read.ReadAsync<AccountRow>();
         var contacts = (await read.ReadAsync<ContactRow>()).ToLookup(r => r.AccountId, StringComparer.Ordinal);
         var methods = (await read.ReadAsync<MethodRow>()).ToLookup(r => r.AccountId, StringComparer.Ordinal);

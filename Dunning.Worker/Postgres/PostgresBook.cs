@@ -163,7 +163,7 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
                 {
                     return new Outcome(0, BatchResult.Empty);
                 }
-                var read = await Files.ReadAsync(connection, transaction, locked, work.Keys, ct);
+                var read = await Files.ReadAsync(connection, transaction, locked, work.Keys, work.Invoices, ct);
                 var (result, changes) = DecideAll(read, work);
                 if (changes.Accounts.Count > 0)
                 {
@@ -298,6 +298,9 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         /// <summary>Charges to read whatever their state.</summary>
         string[] Keys { get; }
 
+        /// <summary>Invoices to read whatever their state.</summary>
+        IReadOnlyList<(string Subscription, LocalDate PeriodStart)> Invoices { get; }
+
         /// <summary>Whether it waits for a busy account, also while due is worked out anew.</summary>
         bool MustWait { get; }
 
@@ -310,6 +313,8 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         private readonly Instant _now = ((Instant?)now).ToMicroseconds()!.Value;
 
         public string[] Keys => [];
+
+        public IReadOnlyList<(string Subscription, LocalDate PeriodStart)> Invoices => [];
 
         public bool MustWait => false;
 
@@ -339,6 +344,8 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         public string[] Ids { get; } = [.. answers.Keys];
 
         public string[] Keys { get; } = [.. answers.Values.Select(a => a.ChargeKey).OfType<string>()];
+
+        public IReadOnlyList<(string Subscription, LocalDate PeriodStart)> Invoices { get; } = [.. answers.Values.Select(a => a.Invoice).OfType<(string, LocalDate)>()];
 
         public bool MustWait => true;
 

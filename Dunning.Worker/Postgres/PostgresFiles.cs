@@ -13,7 +13,7 @@ public sealed class PostgresFiles(NpgsqlDataSource source)
         await using var connection = await source.OpenConnectionAsync(ct);
         // One snapshot for all of its tables: without the lock a pass may save between two of them.
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
-        var read = await Files.ReadAsync(connection, transaction, [id], [], ct);
+        var read = await Files.ReadAsync(connection, transaction, [id], [], [], ct);
         return read.Faults.Count > 0
             ? throw new InvalidOperationException($"the rows of the account '{id}' make no account", read.Faults[0].Exception)
             : read.Files.Count == 0 ? null : read.Files[0].File;

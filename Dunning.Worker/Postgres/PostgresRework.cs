@@ -65,7 +65,7 @@ public sealed class PostgresRework(NpgsqlDataSource source)
             {
                 return done;
             }
-            var read = await Files.ReadAsync(connection, transaction, ids, [], ct);
+            var read = await Files.ReadAsync(connection, transaction, ids, [], [], ct);
             if (read.Faults.Count > 0)
             {
                 throw new InvalidOperationException($"the rows of account '{read.Faults[0].Account}' make no file", read.Faults[0].Exception);

@@ -13,7 +13,7 @@ using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before 
 
 internal sealed record AccountRow(
     string Id, string Name, string LegalName, string Country, string TimeZone, string Currency, string Locale,
-    string Line1, string? Line2, string PostalCode, string City, string? VatNumber, string? GatewayCustomer, bool LegalHold, long Credit, long Carried,
+    string Line1, string? Line2, string PostalCode, string City, string? VatNumber, string? GatewayCustomer, bool LegalHold, bool Exempt, long Credit, long Carried,
     string Access, DateOnly? SuspendedOn, DateTime? SuspendedAt, DateOnly? PurgeOn, DateTime? AccessUntil, int PurgeRemindersSent,
     string PurgeWarningsLeft, bool Closed, DateTime? PurgedAt, DateTime? ErasedAt, DateTime LastEventAt, long EventCount, int MailCount,
     int ContactCount, long Version, DateTime? LeaseUntil, long LeaseVersion)
@@ -31,6 +31,7 @@ internal sealed record AccountRow(
         VatNumber = VatNumber,
         GatewayCustomer = GatewayCustomer,
         LegalHold = LegalHold,
+        Exempt = Exempt,
         Credit = Credit,
         Carried = Carried,
         Access = Texts.Access[Access],
@@ -117,7 +118,7 @@ internal sealed record InvoiceRow(
     long CarriedIn, long CarriedOut, long AmountDue, string State, DateTime? SettledAt, int Attempts, DateTime? AttemptedAt, DateTime? ReconciledAt, bool RechargeDue,
     string? CaseSchedule, string? CaseSteps, DateTime? CaseOpenedAt, DateOnly? CaseDayZero, int? CaseLastStep, DateOnly? CaseLastStepOn,
     DateOnly? CaseWarnedOn, DateOnly? CaseWarningLeftOn, bool? CaseExhausted, bool? CaseHasNotices, DateOnly? CaseAnnouncedFor,
-    DateTime? NotBefore, bool Disputed)
+    DateTime? NotBefore, DateOnly? PausedUntil, bool Exempt, bool Disputed)
 {
     // A database sees a handful of schedules in its life.
     private static readonly ConcurrentDictionary<string, StepSchedule> Schedules = new(StringComparer.Ordinal);
@@ -150,6 +151,8 @@ internal sealed record InvoiceRow(
             ReconciledAt = ReconciledAt.Instant(),
             RechargeDue = RechargeDue,
             NotBefore = NotBefore.Instant(),
+            PausedUntil = PausedUntil.Local(),
+            Exempt = Exempt,
             Disputed = Disputed,
             Case = CaseSchedule is null ? null : new DunningCase
             {

@@ -100,6 +100,7 @@ internal static class Save
         .Int("purge_reminders_sent", d => d.After.PurgeRemindersSent)
         .Text("access", d => Texts.Access[d.After.Access])
         .Flag("legal_hold", d => d.After.LegalHold)
+        .Flag("exempt", d => d.After.Exempt)
         .Flag("closed", d => d.After.Closed)
         .Date("suspended_on", d => d.After.SuspendedOn)
         .Moment("suspended_at", d => d.After.SuspendedAt)
@@ -114,7 +115,7 @@ internal static class Save
             update dunning.account a set
                 version = u.version, event_count = u.event_count, lease_version = u.lease_version, lease_until = u.lease_until,
                 last_event_at = u.last_event_at, mail_count = u.mail_count, contact_count = u.contact_count, credit = u.credit,
-                carried = u.carried, purge_reminders_sent = u.purge_reminders_sent, access = u.access, legal_hold = u.legal_hold, closed = u.closed,
+                carried = u.carried, purge_reminders_sent = u.purge_reminders_sent, access = u.access, legal_hold = u.legal_hold, exempt = u.exempt, closed = u.closed,
                 suspended_on = u.suspended_on, suspended_at = u.suspended_at, purge_on = u.purge_on, access_until = u.access_until,
                 purged_at = u.purged_at, erased_at = u.erased_at, purge_warnings_left = string_to_array(u.purge_warnings_left, ',')::date[]
             from {rows}
@@ -251,7 +252,7 @@ internal static class Save
             case_opened_at = u.case_opened_at, case_day_zero = u.case_day_zero, case_last_step = u.case_last_step,
             case_last_step_on = u.case_last_step_on, case_warned_on = u.case_warned_on, case_warning_left_on = u.case_warning_left_on,
             case_exhausted = u.case_exhausted, case_has_notices = u.case_has_notices, case_announced_for = u.case_announced_for,
-            not_before = u.not_before, disputed = u.disputed
+            not_before = u.not_before, disputed = u.disputed, paused_until = u.paused_until, exempt = u.exempt
         from {rows}
         where r.subscription_id = u.subscription_id and r.period_start = u.period_start and r.account_id = u.account_id
         """);
@@ -261,7 +262,7 @@ internal static class Save
         """
         insert into dunning.receivable (subscription_id, period_start, account_id, state, settled_at, attempts, attempted_at, reconciled_at,
             recharge_due, case_schedule, case_opened_at, case_day_zero, case_last_step, case_last_step_on, case_warned_on,
-            case_warning_left_on, case_exhausted, case_has_notices, case_announced_for, not_before, disputed)
+            case_warning_left_on, case_exhausted, case_has_notices, case_announced_for, not_before, disputed, paused_until, exempt)
         select * from {rows}
         """);
 
@@ -286,7 +287,9 @@ internal static class Save
         .Flag("case_has_notices", r => r.Thing.Case?.HasNotices)
         .Date("case_announced_for", r => r.Thing.Case?.AnnouncedFor)
         .Moment("not_before", r => r.Thing.NotBefore)
-        .Flag("disputed", r => r.Thing.Disputed);
+        .Flag("disputed", r => r.Thing.Disputed)
+        .Date("paused_until", r => r.Thing.PausedUntil)
+        .Flag("exempt", r => r.Thing.Exempt);
 
     private static NpgsqlBatchCommand? ChargesChanged(List<Of<Charge>> rows) => rows.Count == 0 ? null : Charges(rows).Statement(
         """
