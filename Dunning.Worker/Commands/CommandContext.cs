@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Dunning.Hosting;
+using Dunning.Hosting.Configuration;
 
 namespace Dunning.Commands;
 
@@ -65,6 +66,10 @@ internal sealed record CommandContext(SharedOptions Options, TextWriter Output, 
             if (parsed.GetValue(Options.Config) is { } file)
             {
                 builder.AddJsonFile(file.FullName, optional: false);
+            }
+            if (Environment.GetEnvironmentVariable(CredentialsSource.Variable) is { Length: > 0 } credentials)
+            {
+                builder.Add(new CredentialsSource(credentials));
             }
             builder.AddEnvironmentVariables();
             var set = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);

@@ -92,6 +92,7 @@ public static class CommandLine
         root.Add(GatewayCommand.Create(context));
         root.Add(EnvironmentCommand.Create(context));
         root.Add(WebhooksCommand.Create(context));
+        root.Add(ConfigCommand.Create(context));
         root.Add(BenchCommand.Create(context));
         root.SetAction((parsed, ct) => RunCommand.RunAsync(context, parsed, ct));
         return root;

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Dunning.Gateways;
+using Dunning.Hosting.Configuration;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Options;
@@ -82,6 +83,7 @@ public sealed record WorkerSettings
     {
         var flat = configuration.AsEnumerable().ToImmutableSortedDictionary(p => p.Key, p => p.Value, StringComparer.OrdinalIgnoreCase);
         var faults = ImmutableArray.CreateBuilder<string>();
+        flat = GivenSettings.WithSecrets(flat, faults);
         var rules = Take(RuleOptions.Read(flat));
         var seller = Take(SellerSettings.Read(flat, rules ?? new RuleOptions()));
         var payments = Take(PaymentSettings.Read(flat, rules ?? new RuleOptions()));
@@ -116,9 +118,14 @@ public sealed record WorkerSettings
         {
             faults.Add("Links:PublicUrl is given, but the gateway gocardless has no pages for cards: leave it away, mandates are made by your application");
         }
+        if (Given("ConnectionStrings:Dunning") is { } connectionString && !IsConnectionString(connectionString))
+        {
+            faults.Add("ConnectionStrings:Dunning must be a connection string of PostgreSQL (its value is not shown), such as Host=db.example.com;Database=dunning;Username=dunning;Password=…");
+        }
+        faults.AddRange(GivenSettings.Unknown(flat, configuration, faults));
         if (faults.Count > 0)
         {
-            return (null, faults.ToImmutable());
+            return (null, [.. faults.Select(GivenSettings.WithNearest)]);
         }
         return (new WorkerSettings
         {
@@ -159,6 +166,18 @@ public sealed record WorkerSettings
                 faults.Add($"{key} is '{given}', but must be true or false");
             }
             return value;
+        }
+    }
+
+    private static bool IsConnectionString(string text)
+    {
+        try
+        {
+            return new Npgsql.NpgsqlConnectionStringBuilder(text) is { Host.Length: > 0 };
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or KeyNotFoundException)
+        {
+            return false;
         }
     }
 
