@@ -46,6 +46,7 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         await DoneAsync("invoice", "void", voided, "--reason", "never used");
         Assert.Equal("voided", await StateOfAsync("a1"));
         Assert.Equal(1, await _rig.ScalarAsync<int>("select count(*) from dunning.credit_note where account_id = 'a1'"));
+        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("invoice", "void", voided, "--reason", "again")).Code);
         var (code, _, error) = await _rig.CommandAsync("invoice", "write-off", voided, "--reason", "again");
         Assert.Equal(CommandLine.Wanting, code);
         Assert.Contains($"rejected: {voided}: it is not unpaid", error);
@@ -78,6 +79,60 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         }
         Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("account", "hold", "a1")).Code);
         Assert.False(await _rig.ScalarAsync<bool>("select legal_hold from dunning.account where id = 'a1'"));
+    }
+
+    [Fact]
+    public async Task A_paid_invoice_is_voided_and_the_reconcile_pass_gives_its_money_back()
+    {
+        await DoneAsync("act", "a1", "update_payment_method", "--token", "sandbox_ok", "--exp", "2099-01");
+        await Task.Delay(1100);
+        await DoneAsync("pass", "dun");
+        Assert.Equal("paid", await StateOfAsync("a1"));
+        var number = Number().Match(await DoneAsync("invoices", "list", "--account", "a1", "--state", "paid")).Value;
+
+        await DoneAsync("invoice", "void", number, "--reason", "issued twice");
+        Assert.Equal("voided", await StateOfAsync("a1"));
+        await _rig.WaitAsync(async () => await _rig.ScalarAsync<bool>("select at <= now() from dunning.due where account_id = 'a1' and pass = 'reconcile'"));
+        await DoneAsync("pass", "reconcile", "--reason", "refund now", "--by", "anna");
+
+        Assert.Equal(1, await _rig.ScalarAsync<int>("select count(*) from dunning.charge where account_id = 'a1' and state = 'succeeded' and not refund_due and refunded = amount"));
+        Assert.Equal(1, await _rig.ScalarAsync<int>("select count(*) from dunning.credit_note where account_id = 'a1'"));
+        Assert.Equal("run_pass reconcile refund now", await _rig.ScalarAsync<string>("select act || ' ' || subject || ' ' || reason from dunning.audit where operator = 'anna'"));
+        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("invoice", "void", number, "--reason", "again")).Code);
+    }
+
+    [Fact]
+    public async Task Pauses_and_exemptions_are_shown_and_withdrawn()
+    {
+        var number = await UnpaidOfAsync("a1");
+        var until = TimeProvider.System.GetUtcNow().AddDays(20).ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
+        await DoneAsync("case", "pause", number, "--until", until, "--reason", "pays by transfer");
+        Assert.Contains("paused until", await DoneAsync("show", "a1"));
+        Assert.Contains("operator's act 'pause' until ", await DoneAsync("show", "a1"));
+        await DoneAsync("case", "unpause", number, "--reason", "did not come");
+        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("case", "unpause", number, "--reason", "twice")).Code);
+        await DoneAsync("account", "pause", "a1", "--until", until, "--reason", "pays by transfer");
+        await DoneAsync("account", "unpause", "a1", "--reason", "did not come");
+        await DoneAsync("case", "exempt", number, "--reason", "we owe them");
+        Assert.Contains("exempt: it suspends nobody", await DoneAsync("show", "a1"));
+        await DoneAsync("case", "unexempt", number, "--reason", "delivered");
+        await DoneAsync("account", "exempt", "a1", "--reason", "key account");
+        Assert.Contains("for good: never suspended or purged", await DoneAsync("show", "a1"));
+        Assert.Contains("\"exempt\":true", (await DoneAsync("show", "a1", "--json")).Replace(" ", "", StringComparison.Ordinal));
+        await DoneAsync("account", "unexempt", "a1", "--reason", "contract ended");
+        Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("case", "pause", number, "--until", "tomorrow", "--reason", "x")).Code);
+        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("case", "pause", number, "--until", "2020-01-01", "--reason", "x")).Code);
+        Assert.Equal(0, await _rig.ScalarAsync<int>("select count(*) from dunning.receivable where paused_until is not null or exempt"));
+    }
+
+    [Fact]
+    public async Task Credit_and_access_are_given_in_a_name()
+    {
+        await DoneAsync("account", "credit", "a2", "--amount", "100", "--reason", "goodwill", "--by", "anna");
+        Assert.Equal(100, await _rig.ScalarAsync<int>("select credit from dunning.account where id = 'a2'"));
+        Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("account", "credit", "a2", "--amount", "0", "--reason", "x")).Code);
+        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("account", "grant-access", "a2", "--days", "3", "--reason", "x")).Code);
+        Assert.Contains("'credit' by anna: goodwill", await DoneAsync("show", "a2"));
     }
 
     private Task<string> StateOfAsync(string account) => _rig.ScalarAsync<string>($"select state from dunning.receivable where account_id = '{account}'");

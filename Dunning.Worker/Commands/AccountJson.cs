@@ -33,6 +33,7 @@ internal static class AccountJson
             ["locale"] = file.Locale,
             ["credit"] = file.Credit,
             ["legal_hold"] = file.LegalHold,
+            ["exempt"] = file.Exempt,
             ["access"] = Name(file.Access),
             ["suspended_on"] = On(file.SuspendedOn),
             ["purge_on"] = On(file.PurgeOn),
@@ -136,6 +137,8 @@ internal static class AccountJson
             ["last_failure"] = page.LastFailure(invoice),
             ["recharge_due"] = invoice.RechargeDue,
             ["not_before"] = At(invoice.NotBefore),
+            ["paused_until"] = On(invoice.PausedUntil),
+            ["exempt"] = invoice.Exempt,
             ["disputed"] = invoice.Disputed,
             ["case"] = invoice.Case is not { } dunningCase ? null : new JsonObject
             {

@@ -55,6 +55,10 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             Row("", File.LegalHold ? $"purge date {AccountWords.Date(purgeOn)}, but a legal hold: not purged" : $"purge on {AccountWords.Date(purgeOn)}");
         }
         Row("credit", Words.Amount(File.Credit));
+        if (File.Exempt)
+        {
+            Row("exempt", "for good: never suspended or purged");
+        }
         if (File.LegalHold)
         {
             Row("hold", "legal hold: never purged");
@@ -152,6 +156,14 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             {
                 Line($"    last attempt failed: {AccountWords.Plain(why)}");
             }
+            if (i.PausedUntil is { } until)
+            {
+                Line($"    paused until {AccountWords.Date(until)}: no step and no automatic attempt before it");
+            }
+            if (i.Exempt)
+            {
+                Line("    exempt: it suspends nobody");
+            }
             if (i.Case is not { } c)
             {
                 Line("    no dunning case: its first attempt has no outcome yet");
@@ -167,6 +179,11 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             {
                 Line($"    next attempt {(Forecast.NextAttemptOn(File, i) is { } next ? AccountWords.Date(next) : "once the warning has left")}; "
                     + $"suspends on {AccountWords.Date(suspendsOn)} if nothing is paid");
+            }
+            else if (File.Access == Model.Access.Active)
+            {
+                Line(Forecast.NextAttemptOn(File, i) is { } attempt ? $"    next attempt {AccountWords.Date(attempt)}; it suspends nobody"
+                    : "    its last attempt is made, and it suspends nobody");
             }
             else
             {

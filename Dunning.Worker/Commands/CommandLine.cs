@@ -84,8 +84,9 @@ public static class CommandLine
         root.Add(PassCommand.Create(context));
         root.Add(ShowCommand.Create(context));
         root.Add(InvoicesCommand.Create(context));
-        root.Add(ChargeCommand.Create(context));
+        root.Add(OperatorCommands.Charge(context));
         root.Add(OperatorCommands.Invoice(context));
+        root.Add(OperatorCommands.Case(context));
         root.Add(OperatorCommands.Account(context));
         root.Add(DemoCommand.Create(context));
         root.Add(MailCommand.Create(context));

@@ -44,7 +44,7 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.InvoiceWrittenOff => $"invoice of {On(e.PeriodStart)} written off",
         EventTypes.NoticeCleared => "in-app notice taken down",
         EventTypes.NoticePosted => $"in-app notice '{AccountWords.Plain(e.Kind ?? "")}' shown to {AccountWords.Audience(e.Audience ?? "")}",
-        EventTypes.OperatorActed => $"operator's act '{AccountWords.Plain(e.Do ?? "")}'{By(e)}: {e.Reason}",
+        EventTypes.OperatorActed => $"operator's act '{AccountWords.Plain(e.Do ?? "")}'{(e.EndsOn is null ? "" : " until " + On(e.EndsOn))}{By(e)}: {e.Reason}",
         EventTypes.PaymentDisputed => $"{words.Amount(e.Amount)} disputed{On(e.Method)} ({AccountWords.Plain(e.Reason ?? "no reason given")}): dunning of its invoice stops",
         EventTypes.PaymentDisputeClosed => e.Reason == "won" ? $"the dispute of {Charge(e)} is won" : $"the dispute of {Charge(e)} is lost: the money is gone",
         EventTypes.PaymentReceived => $"{words.Amount(e.Amount)} paid elsewhere ({e.Reason}) for the invoice of {On(e.PeriodStart)}",

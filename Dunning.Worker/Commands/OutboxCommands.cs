@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Dunning.Hosting;
+using Dunning.Ops;
 using Dunning.Postgres;
 using NodaTime;
 
@@ -62,6 +63,7 @@ internal static class OutboxCommands
         var account = new Argument<string?>("ACCOUNT") { Description = "The account's id", Arity = ArgumentArity.ZeroOrOne };
         var number = new Argument<int?>("NUMBER") { Description = "The mail's number, as 'mail list' shows it", Arity = ArgumentArity.ZeroOrOne };
         var all = new Option<bool>("--all-dead") { Description = "Every dead mail instead, once the mail server takes them again" };
+        var (reason, by) = (OperatorCommands.ReasonOption(PassCommand.ByCommand), OperatorCommands.ByOption());
         var command = new Command("resend",
             """
             Let the Mail pass try dead mails again. It sends those that are still true: a failure that is paid by now is dropped. Exit code 1 when there is no
@@ -70,7 +72,7 @@ internal static class OutboxCommands
               dunning mail resend acme 12
               dunning mail resend --all-dead
             """)
-        { account, number, all };
+        { account, number, all, reason, by };
         command.SetAction(async (parsed, ct) =>
         {
             var (id, which) = (parsed.GetValue(account), parsed.GetValue(number));
@@ -78,8 +80,8 @@ internal static class OutboxCommands
             {
                 throw new CommandException("name an ACCOUNT and the NUMBER of its mail, or --all-dead; 'dunning mail resend --help' shows how");
             }
-            await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
-            var revived = await new PostgresOutbox(database.Source).ReviveAsync(id, which, Instant.FromDateTimeOffset(context.Time.GetUtcNow()), ct);
+            await using var live = await context.OpenBookAsync(parsed, ct);
+            var revived = await new OperatorDesk(live.Engine).ResendAsync(new Mandate(parsed.GetValue(by)!, parsed.GetValue(reason)!), id, which, ct);
             if (revived.Count == 0)
             {
                 await context.Error.WriteLineAsync(id is null ? "there is no dead mail" : string.Create(CultureInfo.InvariantCulture, $"account '{id}' has no dead mail {which}"));

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Dunning.Hosting;
+using Dunning.Ops;
 using Dunning.Passes;
 using Dunning.Postgres;
 using NodaTime;
@@ -12,19 +13,23 @@ namespace Dunning.Commands;
 /// <summary><c>pass NAME|all</c>: one pass now, and its report.</summary>
 internal static class PassCommand
 {
+    /// <summary>The reason in the audit where a script gives none.</summary>
+    public const string ByCommand = "by command";
+
     public static Command Create(CommandContext context)
     {
         var name = new Argument<string>("NAME") { Description = "reconcile, renew, dun, endaccess, purge, remind, mail, or all of them in that order" };
         name.AcceptOnlyFromAmong([.. JobSettings.Passes.Append(PassKind.All).Select(NameOf)]);
         var now = new Option<string?>("--now") { Description = "Pretend it is this instant, such as 2026-03-01T08:00:00Z; only on a database made for simulation" };
         var json = new Option<bool>("--json") { Description = "The report as JSON" };
+        var (reason, by) = (OperatorCommands.ReasonOption(ByCommand), OperatorCommands.ByOption());
         var command = new Command("pass",
             """
             Run one pass now, beside whatever service is running, and report what it did. Exit code 1 when an account failed.
 
               dunning pass renew
             """)
-        { name, now, json };
+        { name, now, json, reason, by };
         command.SetAction(async (parsed, ct) =>
         {
             await using var live = await context.OpenBookAsync(parsed, ct);
@@ -44,7 +49,7 @@ internal static class PassCommand
             }
             var kind = JobSettings.Passes.Append(PassKind.All).First(k => NameOf(k) == parsed.GetValue(name));
             var started = context.Time.GetTimestamp();
-            var report = await live.Engine.RunAsync(kind, ct, clock);
+            var report = await new OperatorDesk(live.Engine).RunPassAsync(new Mandate(parsed.GetValue(by)!, parsed.GetValue(reason)!), kind, ct, clock);
             var took = context.Time.GetElapsedTime(started);
             await context.Output.WriteLineAsync(parsed.GetValue(json) ? ToJson(report, took) : ToText(report, took));
             foreach (var fault in report.Faults)
