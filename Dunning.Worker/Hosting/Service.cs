@@ -58,7 +58,8 @@ internal sealed class Service : IAsyncDisposable
         builder.Services.AddSingleton(time);
         Engine? engine = null;
         builder.Services.AddSingleton(provider => new PassWorker(
-            (pass, onSaved, stop) => engine!.RunAsync(pass, stop, onSaved: onSaved), host, time, provider.GetRequiredService<ILogger<PassWorker>>()));
+            (pass, onSaved, stop) => engine!.RunAsync(pass, stop, onSaved: onSaved), host, time, provider.GetRequiredService<ILogger<PassWorker>>(),
+            new PostgresPassLog(database.Source, PostgresPassLog.ThisServer, provider.GetRequiredService<ILogger<PostgresPassLog>>())));
         foreach (var pass in JobSettings.Passes)
         {
             builder.Services.AddTransient(PassJobs.TypeOf(pass));

@@ -33,7 +33,7 @@ public sealed record PassStatus(
 /// What every job does: one pass, once at a time in this process, with its report logged. A pass that fails as a whole fails its job, for the job
 /// host to show; nothing is tried again here, as what is due is due again at the next tick.
 /// </summary>
-public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time, ILogger<PassWorker> logger)
+public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time, ILogger<PassWorker> logger, IPassLog? log = null)
 {
     private static readonly Duration BetweenMismatches = Duration.FromMinutes(1);
 
@@ -102,8 +102,13 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
         line.Status = line.Status with { IsRunning = true };
         PassReport? report = null;
         var isMismatch = false;
+        string? error = null;
         try
         {
+            if (log is not null)
+            {
+                await log.BeginAsync(pass, startedAt, ct);
+            }
             if (callsHelpers)
             {
                 await helpers.CallAsync(pass, ct);
@@ -114,7 +119,7 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
         catch (Exception e) when (e is ConfigurationMismatchException or EnvironmentException)
         {
             NeedsConfirmation = e is EnvironmentException;
-            isMismatch = true;
+            (isMismatch, error) = (true, e.GetType().Name);
             _mismatch = e.Message;
             TellMismatch(e.Message);
         }
@@ -122,18 +127,32 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
         {
             // Told here, alike for every job host, whose own logs say no more.
             logger.LogError(e, "{Pass} failed as a whole", pass);
+            error = e.GetType().Name;
             throw;
         }
         finally
         {
             line.Status = new PassStatus(
                 pass, false, startedAt, time.GetElapsedTime(started), report?.Accounts ?? 0, report?.Faults.Count ?? 0, report is null && !isMismatch);
+            if (log is not null)
+            {
+                await log.EndAsync(new EndedPass(pass, startedAt, line.Status.Duration, OutcomeOf(report, isMismatch, error is not null, ct), report, error ?? report?.Faults.FirstOrDefault()?.Exception.GetType().Name));
+            }
         }
         if (report is not null)
         {
             Tell(report, line.Status.Duration, ct.IsCancellationRequested);
         }
     }
+
+    private static PassOutcome OutcomeOf(PassReport? report, bool isMismatch, bool hasFailed, CancellationToken ct) =>
+        isMismatch ? PassOutcome.Blocked
+        : hasFailed ? PassOutcome.Failed
+        : report is { IsStoppedByRefusal: true } ? PassOutcome.Refused
+        : report is { Faults.Count: > 0 } ? PassOutcome.Faults
+        : report is { IsOutOfTime: true } ? PassOutcome.OutOfTime
+        : report is null || ct.IsCancellationRequested ? PassOutcome.Stopped
+        : PassOutcome.Done;
 
     private void Tell(PassReport report, TimeSpan duration, bool isStopped)
     {
