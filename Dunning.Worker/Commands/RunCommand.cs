@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Dunning.Hosting;
 using Dunning.Jobs;
+using Dunning.Ops.SignIn;
 using Dunning.Postgres;
 
 namespace Dunning.Commands;
@@ -12,7 +13,7 @@ internal static class RunCommand
     {
         var command = new Command("run",
             """
-            Run the service: the passes as recurring jobs, a health page, and the job host's dashboard for this machine. Stop it with Ctrl-C or
+            Run the service: the passes as recurring jobs, a health page, and the pages for operators. Stop it with Ctrl-C or
             SIGTERM: what is under way is finished and saved first. This is what 'dunning' alone does.
 
               dunning run --set Http:Urls=http://127.0.0.1:5081
@@ -38,6 +39,10 @@ internal static class RunCommand
         await using var service = await Service.StartAsync(database, settings, context.Configure(parsed), context.Time, ct);
         await context.Output.WriteLineAsync(
             $"{BuildInfo.Description}: {database.Description}; charging through {settings.Payments.Gateway}; listening on {string.Join(", ", service.Addresses)}");
+        var pages = (settings.Ops.PublicUrl?.AbsoluteUri ?? service.Addresses.First()).TrimEnd('/') + "/ops";
+        // On the console alone: who reads the log must not be let in by it. It is good once.
+        await context.Output.WriteLineAsync(service.FirstToken is not { } token ? $"operators' pages: {pages}"
+            : $"operators' pages: {pages} (no users yet: from this machine, with the one-time token {token}; set one up with: {OpsGate.AddUser})");
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (ct.Register(asked.SetResult))
         {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dapper;
 using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
+using Dunning.Ops.Frame;
 using Dunning.Postgres;
 using NodaTime.Text;
 using Npgsql;
@@ -13,7 +14,7 @@ namespace Dunning.Hosting;
 /// What operators and load balancers ask: <c>/health/live</c> (the process answers), <c>/health/ready</c> and <c>/health</c> (it can work, and how its
 /// passes went). No personal data, no address of the database.
 /// </summary>
-internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, string? jobPages, WebhookStore? webhooks)
+internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, WebhookStore? webhooks)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
 
@@ -27,10 +28,10 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
 
     public void Map(WebApplication app)
     {
-        app.MapGet("/health/live", () => "live");
-        app.MapGet("/health", WriteAsync);
-        app.MapGet("/health/ready", WriteAsync);
-        app.MapGet("/", WriteStartAsync);
+        app.MapGet("/health/live", () => "live").IsPublic();
+        app.MapGet("/health", WriteAsync).IsPublic();
+        app.MapGet("/health/ready", WriteAsync).IsPublic();
+        app.MapGet("/", () => Results.Redirect("/ops")).IsPublic();
     }
 
     private async Task WriteAsync(HttpContext http)
@@ -65,27 +66,6 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
                 }),
             },
             s_json,
-            http.RequestAborted);
-    }
-
-    private Task WriteStartAsync(HttpContext http)
-    {
-        http.Response.ContentType = "text/html; charset=utf-8";
-        return http.Response.WriteAsync(
-            $"""
-            <!DOCTYPE html>
-            <html lang="en">
-            <head><meta charset="utf-8"><title>Dunning</title></head>
-            <body>
-            <h1>Dunning</h1>
-            <p>{HtmlEncoder.Default.Encode(BuildInfo.Description)}</p>
-            <ul>
-            <li><a href="/health">Health</a></li>
-            {(jobPages is null ? "" : $"<li><a href=\"{jobPages}\">Jobs</a> (from this machine only)</li>")}
-            </ul>
-            </body>
-            </html>
-            """,
             http.RequestAborted);
     }
 

@@ -1,5 +1,6 @@
 using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
+using Dunning.Ops;
 using Dunning.Passes;
 using Dunning.Pay;
 using Dunning.Postgres;
@@ -20,6 +21,7 @@ internal sealed class Service : IAsyncDisposable
     private readonly Engine _engine;
     private readonly PassWorker _worker;
     private readonly IJobHost _host;
+    private OpsSite? _site;
     private int _isStopped;
 
     private Service(WebApplication app, Engine engine, PassWorker worker, IJobHost host)
@@ -30,6 +32,9 @@ internal sealed class Service : IAsyncDisposable
     /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
     public IReadOnlyCollection<string> Addresses =>
         [.. _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses];
+
+    /// <summary>The one-time token that opens the operators' pages while nobody is set up, for the console alone; null: somebody is.</summary>
+    public string? FirstToken { get; private set; }
 
     /// <summary>The services of the process.</summary>
     public IServiceProvider Services => _app.Services;
@@ -103,7 +108,10 @@ internal sealed class Service : IAsyncDisposable
             }
             var worker = app.Services.GetRequiredService<PassWorker>();
             service = new Service(app, engine, worker, host);
-            new HealthPage(worker, database.Source, settings.Payments.Gateway, host.Pages, webhooks).Map(app);
+            var site = new OpsSite(settings, database.Source, host.Pages, time, app.Services.GetRequiredService<ILoggerFactory>());
+            service._site = site;
+            site.Map(app);
+            new HealthPage(worker, database.Source, settings.Payments.Gateway, webhooks).Map(app);
             if (webhooks is not null)
             {
                 new WebhookEndpoint(engine.Webhooks!, webhooks, app.Services.GetRequiredService<WebhookJob>(), time,
@@ -117,6 +125,7 @@ internal sealed class Service : IAsyncDisposable
                 pages = new PayPages(engine, desk, settings, time, loggers.CreateLogger<PayPages>());
                 pages.Map(app);
             }
+            service.FirstToken = await site.MakeFirstTokenAsync(ct);
             await ListenAsync(app, settings.Urls, ct);
             await host.StartAsync(app.Services, ct);
             if (settings.Jobs.RunsAtStart)
@@ -168,6 +177,7 @@ internal sealed class Service : IAsyncDisposable
     {
         await StopAsync();
         await _app.DisposeAsync();
+        _site?.Dispose();
         await _engine.DisposeAsync();
     }
 

@@ -4,6 +4,7 @@ using Dunning.Gateways;
 using Dunning.Hosting.Configuration;
 using Dunning.Mail;
 using Dunning.Model;
+using Dunning.Ops.SignIn;
 using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Pay;
@@ -38,6 +39,9 @@ public sealed record WorkerSettings
 
     /// <summary>The links in mails, and how new payment methods are verified.</summary>
     public required LinkSettings Links { get; init; }
+
+    /// <summary>The operators' pages and who may see them.</summary>
+    public required OpsSettings Ops { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -91,6 +95,7 @@ public sealed record WorkerSettings
         var texts = mail is null ? null : Take(MailTexts.Find(mail.TemplatesFolder));
         var documents = Take(DocumentSettings.Read(flat));
         var links = Take(LinkSettings.Read(flat));
+        var ops = Take(OpsSettings.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var limits = new PassLimits
         {
@@ -136,6 +141,7 @@ public sealed record WorkerSettings
             Documents = documents!,
             Payments = payments!,
             Links = links!,
+            Ops = ops!,
             Jobs = jobs!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),

@@ -4,8 +4,12 @@ namespace Dunning.Ops;
 public static class AuditAct
 {
 #pragma warning disable CS1591 // each name says what it is
+    public const string AddUser = "add_user";
     public const string ApproveGuard = "approve_guard";
+    public const string ChangePassword = "change_password";
+    public const string DisableUser = "disable_user";
     public const string ResendMail = "resend_mail";
     public const string RunPass = "run_pass";
+    public const string SignIn = "sign_in";
 #pragma warning restore CS1591
 }

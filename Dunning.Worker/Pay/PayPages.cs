@@ -3,6 +3,7 @@ using System.Globalization;
 using Dunning.Hosting;
 using Dunning.Mail;
 using Dunning.Model;
+using Dunning.Ops.Frame;
 using Dunning.Postgres;
 using Microsoft.AspNetCore.Http.Features;
 using NodaTime;
@@ -54,10 +55,10 @@ internal sealed class PayPages(Engine engine, CardDesk desk, WorkerSettings sett
             pages.UseRateLimiter();
         });
         string[] reads = [HttpMethods.Get, HttpMethods.Head];
-        app.MapMethods(CardDesk.BackPath + "{visit}", reads, http => GuardAsync(http, BackAsync));
-        app.MapPost(CardDesk.BackPath + "{visit}", http => GuardAsync(http, StartFromBackAsync));
-        app.MapMethods(PayLinks.Path + "{token}", reads, http => GuardAsync(http, OpenAsync));
-        app.MapPost(PayLinks.Path + "{token}", http => GuardAsync(http, StartFromLinkAsync));
+        app.MapMethods(CardDesk.BackPath + "{visit}", reads, http => GuardAsync(http, BackAsync)).IsPublic();
+        app.MapPost(CardDesk.BackPath + "{visit}", http => GuardAsync(http, StartFromBackAsync)).IsPublic();
+        app.MapMethods(PayLinks.Path + "{token}", reads, http => GuardAsync(http, OpenAsync)).IsPublic();
+        app.MapPost(PayLinks.Path + "{token}", http => GuardAsync(http, StartFromLinkAsync)).IsPublic();
         if (engine.SandboxCards is { } sandbox)
         {
             new SandboxPages(sandbox, _writer).Map(app, GuardAsync);

@@ -1,4 +1,5 @@
 using Dunning.Gateways.Sandbox;
+using Dunning.Ops.Frame;
 
 namespace Dunning.Pay;
 
@@ -15,8 +16,8 @@ internal sealed class SandboxPages(SandboxCardUpdates sandbox, PayPageWriter wri
 
     public void Map(WebApplication app, Func<HttpContext, Func<HttpContext, Task>, Task> guard)
     {
-        app.MapGet(SandboxCardUpdates.Path + "{id}", http => guard(http, ShowAsync));
-        app.MapPost(SandboxCardUpdates.Path + "{id}", http => guard(http, SettleAsync));
+        app.MapGet(SandboxCardUpdates.Path + "{id}", http => guard(http, ShowAsync)).IsPublic();
+        app.MapPost(SandboxCardUpdates.Path + "{id}", http => guard(http, SettleAsync)).IsPublic();
     }
 
     private async Task ShowAsync(HttpContext http)

@@ -1,4 +1,5 @@
 using Dunning.Hosting;
+using Dunning.Ops.Frame;
 using Microsoft.AspNetCore.Http.Features;
 using NodaTime;
 using Npgsql;
@@ -20,7 +21,7 @@ internal sealed class WebhookEndpoint(IWebhookGateway gateway, WebhookStore stor
     private long? _warnedAt;
     private int _refused;
 
-    public void Map(WebApplication app) => app.MapPost("/webhooks/" + gateway.Name, TakeAsync);
+    public void Map(WebApplication app) => app.MapPost("/webhooks/" + gateway.Name, TakeAsync).IsPublic();
 
     private async Task TakeAsync(HttpContext http)
     {

@@ -2,15 +2,17 @@ using System.ComponentModel;
 using System.Text.RegularExpressions;
 using Dapper;
 using Dunning.Hosting;
+using Dunning.Ops.Frame;
 using Dunning.Passes;
 using Dunning.Postgres;
 using Hangfire;
 using Hangfire.Common;
+using Hangfire.Dashboard;
 using Hangfire.Logging;
 using Hangfire.PostgreSql;
 using Hangfire.Server;
 using Hangfire.States;
-using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Antiforgery;
 using NodaTime;
 using Npgsql;
 
@@ -60,10 +62,8 @@ internal sealed partial class HangfireJobHost : IJobHost
                     InvisibilityTimeout = TimeSpan.FromMinutes(5),
                     QueuePollInterval = TimeSpan.FromSeconds(1),
                 }));
-        // With it, the dashboard takes a click from its own pages only, not from another site's in the same browser. Its key lives as long as
-        // the process: the pages are for this machine.
-        services.AddAntiforgery();
-        services.AddDataProtection().UseEphemeralDataProtectionProvider();
+        // Its pages ask this for what they send with each click.
+        services.AddSingleton<IAntiforgery, DashboardForms>();
         NoRetries();
     }
 
@@ -71,10 +71,12 @@ internal sealed partial class HangfireJobHost : IJobHost
     public void Map(WebApplication app) => app.MapHangfireDashboard("/hangfire", new DashboardOptions
     {
         DashboardTitle = "Dunning",
-        AppPath = "/",
+        AppPath = "/ops",
         DisplayStorageConnectionString = false,
-        Authorization = [new Hangfire.Dashboard.LocalRequestsOnlyAuthorizationFilter(), new LocalDashboard()],
-    });
+        // Who comes as far as here is signed in; by default it would answer to whoever is on this machine.
+        Authorization = [],
+        IsReadOnlyFunc = context => context.GetHttpContext().OpsOrNobody()?.User.May(OpsRole.Operator) != true,
+    }).Needs(OpsRole.Viewer);
 
     /// <inheritdoc/>
     public Task StartAsync(IServiceProvider services, CancellationToken ct)
