@@ -92,6 +92,9 @@ public sealed record AccountFile
     /// <summary>Which claim holds the lease: the version that the deciding save made.</summary>
     public long LeaseVersion { get; init; }
 
+    /// <summary>What guards keep from being done to any account at present. Not the account's, nor stored: the store sets it as it gives the file out.</summary>
+    public GuardKinds Barred { get; init; }
+
     public ImmutableArray<Contact> Contacts { get; init; } = [];
     public ImmutableArray<PaymentMethod> Methods { get; init; } = [];
     public ImmutableArray<Subscription> Subscriptions { get; init; } = [];

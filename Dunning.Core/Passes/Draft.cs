@@ -24,6 +24,7 @@ internal sealed class Draft
 {
     private readonly AccountFile _before;
     private readonly ImmutableArray<BookEvent>.Builder _events = ImmutableArray.CreateBuilder<BookEvent>();
+    private readonly List<RoomChange> _room = [];
 
     public Draft(AccountFile file, Instant now, Rulebook book)
     {
@@ -55,6 +56,9 @@ internal sealed class Draft
     public bool IsThisPass(Instant? at) => at is { } then && (then == Now || Now - then < Options.AttemptGap);
 
     public void Tell(BookEvent e) => _events.Add(e);
+
+    /// <summary>Takes room under a guard's limit, or gives it back; what can be read off the files is told by itself.</summary>
+    public void Tell(RoomChange room) => _room.Add(room);
 
     public BookEvent New(string type) => new(Now, File.Id, type);
 
@@ -111,6 +115,7 @@ internal sealed class Draft
             Events = _events.ToImmutable(),
             Due = Rules.Due.Of(after, Now, Book, passedUpTo, _events.Count > 0),
             Effect = effect is null ? null : effect with { Lease = leaseVersion },
+            Room = [.. Rules.Guarding.RoomOf(_before, after, _events, Now), .. _room],
             Now = Now,
         };
     }

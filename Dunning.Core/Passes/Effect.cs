@@ -51,7 +51,14 @@ public abstract record Effect(string Account, PassRun Run, Cursor Cursor, long L
 
     /// <summary>Deliver mails, in their order.</summary>
     public sealed record Deliver(string Account, PassRun Run, Cursor Cursor, long Lease, AccountFile File, ImmutableArray<Mail> Mails)
-        : Effect(Account, Run, Cursor, Lease);
+        : Effect(Account, Run, Cursor, Lease)
+    {
+        /// <summary>When room was taken for them.</summary>
+        public Instant DecidedAt { get; init; }
+
+        /// <summary>How many messages are to leave.</summary>
+        public int Messages => Mails.Sum(m => m.Recipients.Count(r => r.State == DeliveryState.Pending && !(r.NextTryAt > DecidedAt)));
+    }
 }
 
 /// <summary>What came of an effect.</summary>

@@ -50,6 +50,7 @@ public static class Pass
                 break;
             case Answer.Delivered delivered:
                 Mailing.Delivered(draft, delivered);
+                Mailing.GiveRoomBack(draft, (Effect.Deliver)effect, delivered);
                 break;
         }
         return isOwn ? draft.Done(next ?? GoOn(draft, run, cursor), run.UpTo) : draft.Done();

@@ -56,6 +56,9 @@ public sealed record Decision
     /// <summary>To perform after the save, without a lock; its answer is decided on in turn.</summary>
     public Effect? Effect { get; init; }
 
+    /// <summary>What it takes, or gives back, of the room that guards leave. A store that guards saves it only while there is as much.</summary>
+    public ImmutableArray<RoomChange> Room { get; init; } = [];
+
     /// <summary>The instant that the decision was made for.</summary>
     public required Instant Now { get; init; }
 }

@@ -32,7 +32,7 @@ internal static class Due
             At(PassKind.EndAccess, file is { Access: Access.Limited, PurgedAt: null } ? file.AccessUntil : null),
             At(PassKind.Purge, Purge(draft)),
             At(PassKind.Remind, Reminding.NextAt(draft)),
-            At(PassKind.Mail, Earliest(file.Mails.Select(m => m.NextTryAt).Min(), Digesting.NextAt(draft))));
+            At(PassKind.Mail, Earliest(Mail(draft), Digesting.NextAt(draft))));
 
         Instant? At(PassKind kind, Instant? at) => at <= draft.Now && passed is { } upTo && kind <= upTo ? next : at;
     }
@@ -86,7 +86,8 @@ internal static class Due
             }
             if (Stepping.NextStepAt(draft.File, invoice, draft) is { } at)
             {
-                earliest = Earliest(earliest, AfterGap(AfterGap(at, invoice.AttemptedAt), invoice.ReconciledAt));
+                var due = AfterGap(AfterGap(at, invoice.AttemptedAt), invoice.ReconciledAt);
+                earliest = Earliest(earliest, Guarding.LookAt(due, draft.Now, Guarding.BarsStep(draft.File, invoice)));
             }
         }
         return earliest;
@@ -96,7 +97,11 @@ internal static class Due
 
     private static Instant? Purge(Draft draft) =>
         Purging.IsErasable(draft.File) ? draft.Now
-            : Purging.PurgesOn(draft.File) is { } date ? draft.DueAt(date) : null;
+            : Purging.PurgesOn(draft.File) is { } date
+                ? Guarding.LookAt(draft.DueAt(date), draft.Now, draft.File.Barred.HasFlag(GuardKinds.Purges) && Purging.IsWarned(draft)) : null;
+
+    private static Instant? Mail(Draft draft) => draft.File.Mails.Select(m => m.NextTryAt).Min() is { } at
+        ? Guarding.LookAt(at, draft.Now, draft.File.Barred.HasFlag(GuardKinds.Mails)) : null;
 
     private static Instant? Earliest(Instant? left, Instant? right) =>
         left is null ? right : right is null ? left : Instant.Min(left.Value, right.Value);

@@ -85,8 +85,24 @@ internal static class Mailing
                 TellDropped(draft, mail.Template, [.. mail.Recipients.Except(decided.Recipients)]);
             }
         }
-        return leaving.Count == 0 ? null
-            : new Effect.Deliver(draft.File.Id, run, cursor with { Date = draft.Today, Subscription = "" }, 0, draft.File, leaving.ToImmutable());
+        if (leaving.Count == 0 || draft.File.Barred.HasFlag(GuardKinds.Mails))
+        {
+            return null;
+        }
+        var deliver = new Effect.Deliver(
+            draft.File.Id, run, cursor with { Date = draft.Today, Subscription = "" }, 0, draft.File, leaving.ToImmutable()) { DecidedAt = draft.Now };
+        draft.Tell(new RoomChange(GuardKinds.Mails, deliver.DecidedAt, deliver.Messages));
+        return deliver;
+    }
+
+    /// <summary>Messages that have not left give their room back: each takes it again with its next try.</summary>
+    public static void GiveRoomBack(Draft draft, Effect.Deliver deliver, Answer.Delivered answer)
+    {
+        var stayed = deliver.Messages - answer.Results.Sum(m => m.Results.Count(r => r.Verdict == DeliveryVerdict.Accepted || r.MayHaveLeft));
+        if (stayed > 0)
+        {
+            draft.Tell(new RoomChange(GuardKinds.Mails, deliver.DecidedAt, -stayed));
+        }
     }
 
     /// <summary>Decides on what the mail server said.</summary>

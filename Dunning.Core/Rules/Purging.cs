@@ -25,18 +25,20 @@ internal static class Purging
         {
             return null;
         }
-        var isWarned = draft.File.PurgeWarningsLeft.Any(left =>
-            left <= draft.Today.PlusDays(-NoticeDays) && left >= draft.Today.PlusDays(-NoticeGoodForDays));
-        if (isWarned)
-        {
-            Purge(draft);
-        }
-        else
+        if (!IsWarned(draft))
         {
             Postpone(draft);
         }
+        else if (!draft.File.Barred.HasFlag(GuardKinds.Purges))
+        {
+            Purge(draft);
+        }
         return null;
     }
+
+    /// <summary>Whether a purge that happened now would have been warned of in time.</summary>
+    public static bool IsWarned(Draft draft) => draft.File.PurgeWarningsLeft.Any(left =>
+        left <= draft.Today.PlusDays(-NoticeDays) && left >= draft.Today.PlusDays(-NoticeGoodForDays));
 
     /// <summary>The date of the purge while nothing stands in its way.</summary>
     public static LocalDate? PurgesOn(AccountFile file) =>

@@ -24,7 +24,7 @@ internal static class Stepping
             {
                 continue;
             }
-            var isStepDue = NextStepAt(draft.File, invoice, draft) is { } at && at <= draft.Now
+            var isStepDue = NextStepAt(draft.File, invoice, draft) is { } at && at <= draft.Now && !Guarding.BarsStep(draft.File, invoice)
                 && !draft.IsThisPass(invoice.AttemptedAt) && !draft.IsThisPass(invoice.ReconciledAt);
             // The gap spaces automatic attempts; a recharge waits for no more than the next pass.
             var isRechargeDue = invoice.RechargeDue && !(invoice.NotBefore > draft.Now)

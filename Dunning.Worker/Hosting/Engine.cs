@@ -8,6 +8,7 @@ using Dunning.Gateways.Stripe;
 using Dunning.Gateways.Webhooks;
 using Dunning.Mail;
 using Dunning.Model;
+using Dunning.Ops;
 using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Pay;
@@ -34,13 +35,15 @@ public sealed class Engine : IAsyncDisposable
     private readonly AdoptedCharges _adopted;
 
     private Engine(
-        Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail)
+        Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail,
+        bool guards)
     {
         (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
         _catalog = new PostgresCatalog(database.Source);
         _adopted = new AdoptedCharges(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
         Links = new PayLinks(database.Source, settings.Links, time);
+        Guards = new Guards(database.Source, settings.Guards, Now, loggers.CreateLogger<PostgresGuards>());
         switch (settings.Payments.Chosen)
         {
             case StripeOptions options:
@@ -64,7 +67,8 @@ public sealed class Engine : IAsyncDisposable
                 loggers.CreateLogger<EnvironmentLock>());
             _guard = new OutageGuard(database.Source, settings.Payments.Outage, Now, loggers.CreateLogger<OutageGuard>());
         }
-        Book = new PostgresBook(database.Source, rules.Fingerprint, settings.Seller);
+        Book = new PostgresBook(
+            database.Source, rules.Fingerprint, settings.Seller, guards ? new PostgresGuards(settings.Guards, loggers.CreateLogger<PostgresGuards>()) : null);
         if (sendsMail)
         {
             _transport = MailTransports.Create(settings.Mail);
@@ -103,6 +107,9 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>The same, where it is the sandbox.</summary>
     public SandboxCardUpdates? SandboxCards { get; }
 
+    /// <summary>What stops harm to many, as operators see and approve it.</summary>
+    public Guards Guards { get; }
+
     /// <summary>The links in mails.</summary>
     public PayLinks Links { get; }
 
@@ -133,7 +140,9 @@ public sealed class Engine : IAsyncDisposable
                 await SandboxSchema.CreateAsync(connection, ct);
             }
         }
-        var engine = new Engine(database, settings, rules, installation, time, loggers, sendsMail);
+        // A simulation tells what would happen; nothing in it can be approved.
+        var guards = rules.IsService && await store.GetAsync(PostgresSettings.Simulation, ct) is null;
+        var engine = new Engine(database, settings, rules, installation, time, loggers, sendsMail, guards);
         if (takesOver || await store.GetAsync(PostgresSettings.Rules, ct) is null)
         {
             var book = await engine.RulebookAsync(ct);

@@ -42,6 +42,8 @@ public sealed record WorkerSettings
 
     /// <summary>The operators' pages and who may see them.</summary>
     public required OpsSettings Ops { get; init; }
+    /// <summary>What stops harm to many.</summary>
+    public required GuardSettings Guards { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -97,6 +99,7 @@ public sealed record WorkerSettings
         var links = Take(LinkSettings.Read(flat));
         var ops = Take(OpsSettings.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
+        var guards = Take(GuardSettings.Read(flat));
         var limits = new PassLimits
         {
             BatchSize = Int("Passes:BatchSize", 250, 1, 2000),
@@ -143,6 +146,7 @@ public sealed record WorkerSettings
             Links = links!,
             Ops = ops!,
             Jobs = jobs!,
+            Guards = guards!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),
             DatabaseFolder = Given("Database:Folder"),

@@ -8,8 +8,12 @@ public static class AuditAct
     public const string ApproveGuard = "approve_guard";
     public const string ChangePassword = "change_password";
     public const string DisableUser = "disable_user";
+    public const string GuardTripped = "guard_tripped";
     public const string ResendMail = "resend_mail";
     public const string RunPass = "run_pass";
     public const string SignIn = "sign_in";
 #pragma warning restore CS1591
+
+    /// <summary>Who acts where nobody does: the program itself.</summary>
+    public const string Itself = "dunning";
 }

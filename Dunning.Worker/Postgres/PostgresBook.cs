@@ -15,7 +15,8 @@ namespace Dunning.Postgres;
 /// <param name="source">Made by <see cref="PostgresSource"/>.</param>
 /// <param name="rules">Fingerprint of the configuration that the decisions are made with; a database of another is refused.</param>
 /// <param name="seller">Who issues the invoices.</param>
-public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerIdentity seller) : IBook
+/// <param name="guards">What stops harm to many; null: nothing does, as in a simulation.</param>
+public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerIdentity seller, PostgresGuards? guards = null) : IBook
 {
     /// <summary>How often a save is tried when the database, not the decision, was at fault.</summary>
     private const int MaxTries = 3;
@@ -154,22 +155,49 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
             string[] locked = [];
             string? number = null;
             Outcome? inDoubt = null;
+            IReadOnlyList<GuardTrip> trips = [];
             try
             {
                 await using var connection = await source.OpenConnectionAsync(ct);
                 await using var transaction = await connection.BeginTransactionAsync(ct);
-                (locked, number) = await LockAsync(connection, transaction, locking, work, ct);
+                (locked, number, var barred) = await LockAsync(connection, transaction, locking, work, ct);
                 if (locked.Length == 0)
                 {
                     return new Outcome(0, BatchResult.Empty);
                 }
                 var read = await Files.ReadAsync(connection, transaction, locked, work.Keys, work.Invoices, ct);
-                var (result, changes) = DecideAll(read, work);
+                var (decided, faults) = DecideAll(read, work, barred);
+                var room = guards is null || decided.TrueForAll(d => d.Decision.Room.IsEmpty) ? null
+                    : await guards.OpenAsync(connection, transaction, decided.Max(d => d.Decision.Now), ct);
+                if (room is not null)
+                {
+                    decided = await KeepToAsync(room, decided, work, barred, faults, ct);
+                }
+                var changes = new Changes();
+                var decisions = new List<Decision>(decided.Count);
+                foreach (var (file, decision) in decided)
+                {
+                    try
+                    {
+                        changes.Add(Changes.Of(file, decision));
+                        decisions.Add(decision);
+                    }
+                    catch (Exception e) when (e is not OperationCanceledException)
+                    {
+                        faults.Add(new AccountFault(file.File.Id, e));
+                    }
+                }
+                var result = new BatchResult(decisions, faults);
                 if (changes.Accounts.Count > 0)
                 {
+                    if (room is not null)
+                    {
+                        trips = await room.WriteAsync(ct);
+                    }
                     await Save.WriteAsync(connection, transaction, changes, seller, ct);
                     inDoubt = new Outcome(locked.Length, result);
                     await transaction.CommitAsync(ct);
+                    Tell(trips);
                 }
                 return new Outcome(locked.Length, result);
             }
@@ -178,6 +206,7 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
                 // The connection was lost in the commit. Deciding again what is saved already would apply an action twice.
                 if (await IsCommittedAsync(number!, ct))
                 {
+                    Tell(trips);
                     return inDoubt;
                 }
                 if (tries == MaxTries)
@@ -238,13 +267,14 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         return new Outcome(locked.Length, new BatchResult(decisions, faults));
     }
 
-    private async Task<(string[] Ids, string? Number)> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
+    private async Task<(string[] Ids, string? Number, GuardKinds Barred)> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
     {
         await using var both = await connection.QueryMultipleAsync(
-            new CommandDefinition(Files.OnlyProbes + locking.Sql + ";\n" + Mark + ";\n" + Number, locking.Parameters, transaction, cancellationToken: ct));
+            new CommandDefinition(Files.OnlyProbes + locking.Sql + ";\n" + Mark + ";\n" + Number + ";\n" + PostgresGuards.Barred, locking.Parameters, transaction, cancellationToken: ct));
         var ids = (await both.ReadAsync<string>()).Distinct(StringComparer.Ordinal).ToArray();
         var marks = (await both.ReadAsync<(string Key, string Value)>()).ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal);
         var number = await both.ReadSingleAsync<string?>();
+        var barred = PostgresGuards.KindsOf(await both.ReadAsync<string>());
         if (marks.GetValueOrDefault(PostgresSettings.Rules) is { } known && known != rules)
         {
             throw new ConfigurationMismatchException(
@@ -256,36 +286,67 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         }
         return !work.MustWait && marks.ContainsKey(PostgresSettings.Rework)
             ? throw new ConfigurationMismatchException("what is due is being worked out anew: passes wait until that is complete")
-            : (ids, number);
+            : (ids, number, guards is null ? GuardKinds.None : barred);
     }
 
-    private static (BatchResult Result, Changes Changes) DecideAll(ReadFiles read, IWork work)
+    private static (List<(ReadFile File, Decision Decision)> Decided, List<AccountFault> Faults) DecideAll(ReadFiles read, IWork work, GuardKinds barred)
     {
-        var decisions = new List<Decision>(read.Files.Count);
+        var decided = new List<(ReadFile, Decision)>(read.Files.Count);
         var faults = read.Faults.Select(f => new AccountFault(f.Account, f.Exception)).ToList();
-        var changes = new Changes();
         foreach (var file in read.Files)
         {
-            try
+            if (Decide(file, work, barred, faults) is { } decision)
             {
-                if (work.Decide(file) is not { } decision)
-                {
-                    continue;
-                }
-                if (decision.After.Version <= file.File.Version)
-                {
-                    decision = decision with { After = decision.After with { Version = file.File.Version + 1 } };
-                }
-                changes.Add(Changes.Of(file, decision));
-                decisions.Add(decision);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // The one catch of a decision: its account stays as it was, the next goes on.
-                faults.Add(new AccountFault(file.File.Id, e));
+                decided.Add((file, decision));
             }
         }
-        return (new BatchResult(decisions, faults), changes);
+        return (decided, faults);
+    }
+
+    private static Decision? Decide(ReadFile file, IWork work, GuardKinds barred, List<AccountFault> faults)
+    {
+        try
+        {
+            var decision = work.Decide(barred == GuardKinds.None ? file : file with { File = file.File with { Barred = barred } });
+            return decision?.After.Version <= file.File.Version
+                ? decision with { After = decision.After with { Version = file.File.Version + 1 } } : decision;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // The one catch of a decision: its account stays as it was, the next goes on.
+            faults.Add(new AccountFault(file.File.Id, e));
+            return null;
+        }
+    }
+
+    // Decides again, without it, what wants more than there is. Whoever comes after the room is used up finds it barred as well.
+    private static async Task<List<(ReadFile File, Decision Decision)>> KeepToAsync(
+        GuardRoom room, List<(ReadFile File, Decision Decision)> decided, IWork work, GuardKinds barred, List<AccountFault> faults, CancellationToken ct)
+    {
+        var kept = new List<(ReadFile, Decision)>(decided.Count);
+        foreach (var (file, first) in decided)
+        {
+            var (decision, without) = ((Decision?)first, barred);
+            while (decision is not null && await room.BarsAsync(decision.Room, ct) is var more && (more & ~without) != GuardKinds.None)
+            {
+                without |= more;
+                decision = Decide(file, work, without, faults);
+            }
+            if (decision is not null)
+            {
+                room.Take(decision.Room);
+                kept.Add((file, decision));
+            }
+        }
+        return kept;
+    }
+
+    private void Tell(IReadOnlyList<GuardTrip> trips)
+    {
+        foreach (var trip in trips)
+        {
+            guards!.Tell(trip);
+        }
     }
 
     private sealed record Lock(string Sql, object Parameters);

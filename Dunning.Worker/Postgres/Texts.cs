@@ -55,6 +55,9 @@ internal static class Texts
     public static readonly TextOf<PassKind> Pass = new(
         (PassKind.Reconcile, "reconcile"), (PassKind.Renew, "renew"), (PassKind.Dun, "dun"), (PassKind.EndAccess, "end_access"),
         (PassKind.Purge, "purge"), (PassKind.Remind, "remind"), (PassKind.Mail, "mail"));
+
+    public static readonly TextOf<GuardKinds> Guard = new(
+        (GuardKinds.Suspensions, "suspensions"), (GuardKinds.Purges, "purges"), (GuardKinds.Mails, "mails"));
 }
 
 /// <summary>Both directions between an enum and its stored texts; an unknown one throws.</summary>

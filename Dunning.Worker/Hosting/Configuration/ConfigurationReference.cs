@@ -12,6 +12,7 @@ internal static class ConfigurationReference
         ("Links", "Links", "The pages that customers reach by links in mails: [links.md](links.md)."),
         ("Mail", "Mail", "How mails leave and how they look: [delivery.md](delivery.md), [mails.md](mails.md)."),
         ("Documents", "Documents", "How invoices look and where they are handed in: [documents.md](documents.md)."),
+        ("Guards", "Guards", "What stops harm to many: [guards.md](guards.md)."),
         ("Jobs", "Jobs", "When the passes run."),
         ("Passes", "Passes", "Limits of a pass."),
     ];
