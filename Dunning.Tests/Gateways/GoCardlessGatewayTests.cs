@@ -146,6 +146,18 @@ public sealed partial class GoCardlessGatewayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Refund_OfWhatPartHasGoneBackOf_IsOfTheRest()
+    {
+        await _gateway.ChargeAsync(Request("k1"), default);
+        _server.Tell("MD1", "confirmed", "payment_confirmed");
+        Assert.Single(_server.Debits).Refunded = 500;
+
+        Assert.True(await _gateway.RefundAsync(Request("k1"), "k1_refund", default));
+
+        Assert.Equal(1799, Assert.Single(_server.Debits).Refunded);
+    }
+
+    [Fact]
     public async Task Webhook_ManyEventsInOneDelivery_AreReadAndAskedAbout()
     {
         await _gateway.ChargeAsync(Request("k1"), default);

@@ -55,12 +55,12 @@ internal sealed class GoCardlessClient(GoCardlessOptions options, TimeProvider t
     public Task<GoCardlessReply<EventsBody>> LastEventAsync(string payment, string action, CancellationToken ct) => SendAsync(
         HttpMethod.Get, $"events?payment={Uri.EscapeDataString(payment)}&action={action}&limit=1", null, null, GoCardlessJson.Default.EventsBody, ct);
 
-    /// <summary>Refunds all of a payment under an idempotency key.</summary>
-    public Task<GoCardlessReply<RefundBody>> RefundAsync(string payment, long amount, string key, CancellationToken ct) => SendAsync(
+    /// <summary>Refunds what is left of a payment under an idempotency key; <paramref name="total"/> is what has gone back of it then.</summary>
+    public Task<GoCardlessReply<RefundBody>> RefundAsync(string payment, long amount, long total, string key, CancellationToken ct) => SendAsync(
         HttpMethod.Post, "refunds",
         new JsonObject
         {
-            ["refunds"] = new JsonObject { ["amount"] = amount, ["total_amount_confirmation"] = amount, ["links"] = new JsonObject { ["payment"] = payment } },
+            ["refunds"] = new JsonObject { ["amount"] = amount, ["total_amount_confirmation"] = total, ["links"] = new JsonObject { ["payment"] = payment } },
         },
         key, GoCardlessJson.Default.RefundBody, ct);
 

@@ -108,7 +108,7 @@ public sealed class GoCardlessGateway : IPaymentGateway, IDisposable
             return false;
         }
         return payment.AmountRefunded >= payment.Amount
-            || await _client.RefundAsync(payment.Id, payment.Amount, refundKey, ct) is { Value: not null } or { Error.ConflictingId: not null };
+            || await _client.RefundAsync(payment.Id, payment.Amount - payment.AmountRefunded, payment.Amount, refundKey, ct) is { Value: not null } or { Error.ConflictingId: not null };
     }
 
     /// <inheritdoc/>
