@@ -104,8 +104,8 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
     private async Task GuardAsync(HttpContext http, RequestDelegate next)
     {
         Protect(http);
-        // What no route is for falls through to the framework's own 404.
-        if (http.GetEndpoint() is not { } endpoint)
+        // What no route is for falls through to the framework's own answers: 404, and 405 where there is one for another method.
+        if (http.GetEndpoint() is not RouteEndpoint endpoint)
         {
             await next(http);
             return;

@@ -1,0 +1,150 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Dunning.Ops.Frame;
+using Dunning.Ops.SignIn;
+using Dunning.Tests.Jobs;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.IdentityModel.Tokens;
+
+namespace Dunning.Tests.Ops.SignIn;
+
+[Collection(nameof(ServiceRig))]
+public sealed class OidcTests
+{
+    [Fact]
+    public async Task People_of_an_identity_provider_sign_in_and_no_other_token_lets_anybody_in()
+    {
+        await using var issuer = await Issuer.StartAsync();
+        await using var ops = await OpsRig.NewAsync(hasUsers: false,
+            ("Ops:Oidc:Authority", issuer.Url), ("Ops:Oidc:ClientId", Issuer.Client), ("Ops:Oidc:ClientSecret", Issuer.Secret),
+            ("Ops:Oidc:RoleClaim", "realm_access.roles"), ("Ops:Oidc:Roles:Viewer", "dunning-readers"), ("Ops:Oidc:Roles:Operator", "dunning-operators, oncall"),
+            ("Ops:Oidc:Title", "Corp <Login>"));
+        // It is a way in: the one-time token is none any more, and there is no form for a password that nobody has.
+        Assert.Null(ops.Service.FirstToken);
+        using (var stranger = ops.Browser())
+        {
+            var page = await stranger.TextAsync("/ops/sign-in?back=/ops/me");
+            Assert.Contains("Sign in with Corp <Login>", page);
+            Assert.Contains("href=\"/ops/sign-in/oidc?back=%2Fops%2Fme\"", page);
+            Assert.DoesNotContain("<form", page);
+        }
+
+        // Those who have several roles have the highest.
+        using (var browser = ops.Browser())
+        {
+            using var answer = await ThroughAsync(browser);
+            Assert.Equal((HttpStatusCode.SeeOther, "/ops/me"), (answer.StatusCode, answer.Headers.Location!.OriginalString));
+            var me = await browser.TextAsync("/ops/me");
+            Assert.Contains("<dd>claire@corp.example</dd>", me);
+            Assert.Contains("<dd>viewer</dd>", me);
+            issuer.Change = c => c["realm_access"] = new { roles = new[] { "dunning-readers", "oncall" } };
+            using var again = await ThroughAsync(browser);
+            Assert.Contains("<dd>operator</dd>", await browser.TextAsync("/ops/me"));
+        }
+
+        using var otherKey = RSA.Create(2048);
+        (string What, Action<Dictionary<string, object>> Change, SigningCredentials? By, Func<string, string>? Hands, string Says)[] wrong =
+        [
+            ("nonce", c => c["nonce"] = "another", null, null, "its token is not valid here"),
+            ("no nonce", c => c.Remove("nonce"), null, null, "its token is not valid here"),
+            ("audience", c => c["aud"] = "another", null, null, "its token is not valid here"),
+            ("audiences of another party", c => (c["aud"], c["azp"]) = (new[] { Issuer.Client, "another" }, "another"), null, null, "its token is not valid here"),
+            ("issuer", c => c["iss"] = "https://evil.example", null, null, "its token is not valid here"),
+            ("expired", c => c["exp"] = TimeProvider.System.GetUtcNow().AddMinutes(-3).ToUnixTimeSeconds(), null, null, "its token is not valid here"),
+            ("no end", c => c.Remove("exp"), null, null, "its token is not valid here"),
+            ("not yet", c => c["nbf"] = TimeProvider.System.GetUtcNow().AddMinutes(4).ToUnixTimeSeconds(), null, null, "its token is not valid here"),
+            ("signed by another", _ => { }, issuer.Credentials(otherKey, issuer.KeyId), null, "its token is not valid here"),
+            ("signed by the public key", _ => { }, new SigningCredentials(new SymmetricSecurityKey(new byte[64]), SecurityAlgorithms.HmacSha256), null, "its token is not valid here"),
+            ("not signed", _ => { }, null, Unsigned, "its token is not valid here"),
+            ("changed", _ => { }, null, Changed, "its token is not valid here"),
+            ("no token", _ => { }, null, _ => "x", "its token is not valid here"),
+            ("no name", c => c.Remove("preferred_username"), null, null, "its token is not valid here"),
+            ("name with a line", c => c["preferred_username"] = "a\nb", null, null, "its token is not valid here"),
+            ("no role", c => c["realm_access"] = new { roles = new[] { "staff", "DUNNING-READERS" } }, null, null, "have no role here"),
+            ("role elsewhere", c => (c["realm_access"], c["roles"]) = (new { }, new[] { "oncall" }), null, null, "have no role here"),
+        ];
+        foreach (var (what, change, by, hands, says) in wrong)
+        {
+            (issuer.Change, issuer.SignedBy, issuer.Hands) = (change, by, hands);
+            using var browser = ops.Browser();
+            using var answer = await ThroughAsync(browser);
+            Assert.Equal((what, HttpStatusCode.Forbidden), (what, answer.StatusCode));
+            var text = WebUtility.HtmlDecode(await answer.Content.ReadAsStringAsync());
+            Assert.True(text.Contains(says, StringComparison.Ordinal), $"{what}: {text}");
+            Assert.Null(browser.Session);
+        }
+        (issuer.Change, issuer.SignedBy, issuer.Hands) = (_ => { }, null, null);
+
+        // An answer is good once, and in the browser that began only.
+        using (var victim = ops.Browser())
+        using (var attacker = ops.Browser())
+        {
+            var back = await BackAsync(attacker);
+            using var planted = await victim.GetAsync(back);
+            Assert.Equal(HttpStatusCode.Forbidden, planted.StatusCode);
+            Assert.Contains("not begun in this browser", await planted.Content.ReadAsStringAsync());
+            using var mine = await attacker.GetAsync(back);
+            Assert.Equal(HttpStatusCode.SeeOther, mine.StatusCode);
+            var tokens = issuer.Tokens;
+            using var twice = await attacker.GetAsync(back);
+            Assert.Equal((HttpStatusCode.Forbidden, tokens), (twice.StatusCode, issuer.Tokens));
+            var late = await BackAsync(victim);
+            ops.Time.Ahead += TimeSpan.FromMinutes(11);
+            Assert.Equal(HttpStatusCode.Forbidden, (await victim.GetAsync(late)).StatusCode);
+            ops.Time.Ahead = TimeSpan.Zero;
+            Assert.Equal(HttpStatusCode.Forbidden, (await victim.GetAsync("/ops/sign-in/callback?code=x&state=y")).StatusCode);
+            var denied = (await BackAsync(victim)).Replace("code=", "error=access_denied&error_description=<b>evil</b>&x=", StringComparison.Ordinal);
+            using var said = await victim.GetAsync(denied);
+            Assert.Equal(HttpStatusCode.Forbidden, said.StatusCode);
+            Assert.DoesNotContain("evil", await said.Content.ReadAsStringAsync());
+        }
+
+        async Task<HttpResponseMessage> ThroughAsync(OpsBrowser browser) => await browser.GetAsync(await BackAsync(browser));
+
+        // Where the provider leads, having let somebody in.
+        async Task<string> BackAsync(OpsBrowser browser)
+        {
+            using var start = await browser.GetAsync("/ops/sign-in/oidc?back=/ops/me");
+            Assert.Equal(HttpStatusCode.SeeOther, start.StatusCode);
+            using var http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
+            using var answer = await http.GetAsync(start.Headers.Location);
+            Assert.Equal(ops.Url.GetLeftPart(UriPartial.Authority) + "/ops/sign-in/callback", answer.Headers.Location!.GetLeftPart(UriPartial.Path));
+            return answer.Headers.Location.PathAndQuery;
+        }
+
+        static string Unsigned(string token) =>
+            WebEncoders.Base64UrlEncode(Encoding.ASCII.GetBytes("""{"alg":"none","typ":"JWT"}""")) + "." + token.Split('.')[1] + ".";
+
+        static string Changed(string token) => string.Join('.', token.Split('.') is [var head, var body, var mark]
+            ? [head, WebEncoders.Base64UrlEncode(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(WebEncoders.Base64UrlDecode(body)).Replace("dunning-readers", "oncall", StringComparison.Ordinal))), mark]
+            : []);
+    }
+
+    [Fact]
+    public async Task A_provider_that_does_not_answer_is_told_and_its_settings_are_checked()
+    {
+        var given = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase)
+        {
+            ["Ops:Oidc:Authority"] = "http://login.example.com",
+            ["Ops:Oidc:Scopes"] = "profile",
+            ["Ops:TrustedProxies"] = "10.0.0.0/8, proxy",
+            ["Ops:AllowedHosts"] = "a.example:443",
+            ["Ops:SessionHours"] = "0",
+            ["Ops:RequireHttps"] = "yes",
+            ["Ops:PublicUrl"] = "dunning.example.com",
+        };
+        var (none, faults) = OpsSettings.Read(given);
+        Assert.Null(none);
+        Assert.Equal(
+            ["Ops:PublicUrl", "Ops:RequireHttps", "Ops:SessionHours", "Ops:AllowedHosts", "Ops:TrustedProxies", "Ops:Oidc:Authority", "Ops:Oidc:ClientId", "Ops:Oidc:Roles:Viewer,", "Ops:Oidc:Scopes"],
+            faults.Select(f => f.Split(' ')[0]));
+
+        await using var ops = await OpsRig.NewAsync(hasUsers: true,
+            ("Ops:Oidc:Authority", "http://127.0.0.1:9"), ("Ops:Oidc:ClientId", "x"), ("Ops:Oidc:Roles:Viewer", "x"));
+        using var browser = ops.Browser();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await browser.GetAsync("/ops/sign-in/oidc")).StatusCode);
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.SignInAsync("viewer", OpsRig.Password)).StatusCode);
+        Assert.Contains(OpsForm.Token, await browser.TextAsync("/ops/me"));
+    }
+}
