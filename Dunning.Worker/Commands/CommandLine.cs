@@ -96,6 +96,9 @@ public static class CommandLine
         root.Add(EnvironmentCommand.Create(context));
         root.Add(WebhooksCommand.Create(context));
         root.Add(ConfigCommand.Create(context));
+        root.Add(DoctorCommand.Create(context));
+        root.Add(HealthCommand.Create(context));
+        root.Add(ServiceCommand.Create(context));
         root.Add(BenchCommand.Create(context));
         root.SetAction((parsed, ct) => RunCommand.RunAsync(context, parsed, ct));
         return root;
@@ -116,7 +119,7 @@ public static class CommandLine
     }
 
     // What a person can mend is told in a line; anything else is a bug and keeps its stack.
-    private static string? Explain(Exception e) => e switch
+    internal static string? Explain(Exception e) => e switch
     {
         CommandException or NoPostgresException or EmbeddedServerException or SchemaException or ConfigurationMismatchException
             or GatewayBindingException or EnvironmentException or GatewayListException or ListenException or InvalidDatabaseException => e.Message,

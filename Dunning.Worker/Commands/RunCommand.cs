@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Dunning.Hosting;
+using Dunning.Hosting.Managed;
 using Dunning.Jobs;
 using Dunning.Ops.SignIn;
 using Dunning.Postgres;
@@ -14,7 +15,8 @@ internal static class RunCommand
         var command = new Command("run",
             """
             Run the service: the passes as recurring jobs, a health page, and the pages for operators. Stop it with Ctrl-C or
-            SIGTERM: what is under way is finished and saved first. This is what 'dunning' alone does.
+            SIGTERM: what is under way is finished and saved first, for ten seconds at most. SIGHUP: settings are read anew, as far as a running
+            service can take them. This is what 'dunning' alone does.
 
               dunning run --set Http:Urls=http://127.0.0.1:5081
             """);
@@ -24,7 +26,16 @@ internal static class RunCommand
 
     public static async Task<int> RunAsync(CommandContext context, ParseResult parsed, CancellationToken ct)
     {
+        using var systemd = SystemdNotifier.OfEnvironment(context.Time);
+        systemd.TakeSignals();
+        return await RunAsync(context, parsed, systemd, ct);
+    }
+
+    /// <summary>Runs for whoever manages it.</summary>
+    public static async Task<int> RunAsync(CommandContext context, ParseResult parsed, IServiceManager manager, CancellationToken ct)
+    {
         var settings = context.ReadSettings(parsed);
+        manager.Starting("opening the database");
         await using var database = await Database.OpenAsync(settings, ct);
         if (settings.MigratesAtStart)
         {
@@ -36,23 +47,41 @@ internal static class RunCommand
             await using var connection = await database.Source.OpenConnectionAsync(ct);
             await JobSchema.CheckAsync(connection, ct);
         }
-        await using var service = await Service.StartAsync(database, settings, context.Configure(parsed), context.Time, ct);
+        manager.Starting("starting");
+        var configuration = context.Configure(parsed);
+        await using var service = await Service.StartAsync(database, settings, configuration, context.Time, ct);
+        var reloader = new Reloader(configuration, () => context.Configure(parsed), service.Reload, service.Services.GetRequiredService<ILogger<Reloader>>());
+        var status = $"charging through {settings.Payments.Gateway}, listening on {string.Join(", ", service.Addresses)}";
         await context.Output.WriteLineAsync(
             $"{BuildInfo.Description}: {database.Description}; charging through {settings.Payments.Gateway}; listening on {string.Join(", ", service.Addresses)}");
         var pages = (settings.Ops.PublicUrl?.AbsoluteUri ?? service.Addresses.First()).TrimEnd('/') + "/ops";
         // On the console alone: who reads the log must not be let in by it. It is good once.
         await context.Output.WriteLineAsync(service.FirstToken is not { } token ? $"operators' pages: {pages}"
             : $"operators' pages: {pages} (no users yet: from this machine, with the one-time token {token}; set one up with: {OpsGate.AddUser})");
+        manager.Ready(status);
+        manager.ReloadAsked += Reload;
+        using var watching = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var watch = manager.WatchAsync(service.IsAliveAsync, watching.Token);
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (ct.Register(asked.SetResult))
         {
             await asked.Task;
         }
+        manager.ReloadAsked -= Reload;
+        manager.Stopping();
+        await watch;
         await context.Output.WriteLineAsync("stopping");
         if (!await service.StopAsync())
         {
             await context.Error.WriteLineAsync("a pass was still under way: its charges are looked up when the service runs again");
         }
         return CommandLine.Ok;
+
+        void Reload()
+        {
+            manager.Reloading();
+            reloader.Reload();
+            manager.Ready(status);
+        }
     }
 }

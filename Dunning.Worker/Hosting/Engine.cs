@@ -28,6 +28,7 @@ public sealed class Engine : IAsyncDisposable
     private readonly PostgresCatalog _catalog;
     private readonly WorkerSettings _settings;
     private readonly TimeProvider _time;
+    private volatile PassLimits _limits;
     private readonly IMailTransport? _transport;
     private readonly MailPace? _pace;
     private readonly ILogger<Bounces> _bounceLog;
@@ -38,7 +39,7 @@ public sealed class Engine : IAsyncDisposable
         Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail,
         bool guards)
     {
-        (Database, _settings, Rules, Installation, _time) = (database, settings, rules, installation, time);
+        (Database, _settings, Rules, Installation, _time, _limits) = (database, settings, rules, installation, time, settings.Limits);
         _catalog = new PostgresCatalog(database.Source);
         _adopted = new AdoptedCharges(database.Source);
         _bounceLog = loggers.CreateLogger<Bounces>();
@@ -189,7 +190,7 @@ public sealed class Engine : IAsyncDisposable
             await TellAdoptedAsync(onSaved, ct);
         }
         var report = await RunnerOver(
-            _guard is null ? Book : new GuardedBook(Book, _guard), _guard is null ? Gateway : new GuardedGateway(Gateway, _guard), _settings.Limits).RunAsync(kind, ct);
+            _guard is null ? Book : new GuardedBook(Book, _guard), _guard is null ? Gateway : new GuardedGateway(Gateway, _guard), _limits).RunAsync(kind, ct);
         if (Environment is not null && report.Accounts > 0)
         {
             // A backup that was made while the pass ran is older than what the pass did.
@@ -201,7 +202,14 @@ public sealed class Engine : IAsyncDisposable
             new(accounts, () => book, hasAdopted ? new AdoptedGateway(gateway, _adopted) : gateway, Mailer, clock ?? Now, limits) { OnSaved = onSaved };
 
         async Task<bool> TryAsync(PassKind pass, IPaymentGateway gateway) =>
-            (await RunnerOver(new TrialBook(Book), gateway, _settings.Limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
+            (await RunnerOver(new TrialBook(Book), gateway, _limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
+    }
+
+    /// <summary>Takes what a running service may take of new settings: the limits of passes and the pace of mails.</summary>
+    public void Reload(WorkerSettings settings)
+    {
+        _limits = settings.Limits;
+        _pace?.Change(settings.Mail.Smtp?.PerMinute ?? 0);
     }
 
     /// <summary>The gateway's outage that is on, as every server knows it; null: none.</summary>

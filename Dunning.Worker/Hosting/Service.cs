@@ -24,9 +24,13 @@ internal sealed class Service : IAsyncDisposable
     private OpsSite? _site;
     private int _isStopped;
 
-    private Service(WebApplication app, Engine engine, PassWorker worker, IJobHost host)
+    private readonly TimeSpan _longestRun;
+
+    private Service(WebApplication app, Engine engine, PassWorker worker, IJobHost host, WorkerSettings settings)
     {
         (_app, _engine, _worker, _host) = (app, engine, worker, host);
+        // The last call of a pass begins when its budget ends. What takes twice that and more has come to a stand.
+        _longestRun = (2 * (settings.Limits.Budget + settings.Rules.CallTimeout + settings.Rules.LeaseMargin)).ToTimeSpan() + TimeSpan.FromMinutes(2);
     }
 
     /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
@@ -58,7 +62,7 @@ internal sealed class Service : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
         // Stopped by the command, whose token hears Ctrl-C and SIGTERM: two listeners to one signal would race.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(3));
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(time);
         Engine? engine = null;
@@ -107,7 +111,7 @@ internal sealed class Service : IAsyncDisposable
                 await environment.StayAsync(ct);
             }
             var worker = app.Services.GetRequiredService<PassWorker>();
-            service = new Service(app, engine, worker, host);
+            service = new Service(app, engine, worker, host, settings);
             var site = new OpsSite(settings, database.Source, host.Pages, time, app.Services.GetRequiredService<ILoggerFactory>());
             service._site = site;
             site.Map(app);
@@ -156,6 +160,15 @@ internal sealed class Service : IAsyncDisposable
     }
 
     /// <summary>
+    /// Whether a restart would help it: no pass is far beyond its time, and the scheduler triggers. A database or a gateway that is away is no reason, as a restart
+    /// brings neither back.
+    /// </summary>
+    public async Task<bool> IsAliveAsync(CancellationToken ct) => _worker.LongestRun() < _longestRun && await _host.IsAliveAsync(ct);
+
+    /// <summary>Takes what a running service may take of new settings; the log's levels follow the configuration by themselves.</summary>
+    public void Reload(WorkerSettings settings) => _engine.Reload(settings);
+
+    /// <summary>
     /// Stops: no pass claims any more, what is under way lands and is saved. False: a pass still ran when the patience ended, such as for a gateway
     /// that does not answer; its charges are looked up when their claims have ended.
     /// </summary>
@@ -167,7 +180,7 @@ internal sealed class Service : IAsyncDisposable
         }
         _worker.StopClaiming();
         await _host.StopAsync();
-        var isIdle = await _worker.IsIdleWithinAsync(TimeSpan.FromSeconds(3));
+        var isIdle = await _worker.IsIdleWithinAsync(TimeSpan.FromSeconds(1));
         await _app.StopAsync(CancellationToken.None);
         return isIdle;
     }

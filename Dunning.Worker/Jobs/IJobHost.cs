@@ -22,6 +22,11 @@ internal interface IJobHost : IHelpers
     /// <summary>Runs a pass's job soon, on whichever server.</summary>
     Task TriggerAsync(PassKind pass, CancellationToken ct);
 
+    /// <summary>
+    /// Whether it still triggers. False only where a restart of this process would help: never for want of a database.
+    /// </summary>
+    Task<bool> IsAliveAsync(CancellationToken ct);
+
     /// <summary>Triggers no more, and waits for the jobs that run, but not for ever.</summary>
     Task StopAsync();
 }
@@ -34,8 +39,14 @@ internal interface IJobHost : IHelpers
 /// <param name="Time">The clock.</param>
 internal sealed record JobHostOptions(JobSettings Jobs, NpgsqlDataSource Source, string ConnectionString, int ManyDue, TimeProvider Time)
 {
-    /// <summary>How long a stop waits for a running pass.</summary>
-    public static TimeSpan StopTimeout => TimeSpan.FromSeconds(10);
+    /// <summary>
+    /// How long a stop waits for a running pass. All waits of a stop together stay below ten seconds, after which service managers and container engines
+    /// kill: a call without an answer by then is looked up at the next start.
+    /// </summary>
+    public static TimeSpan StopTimeout => TimeSpan.FromSeconds(4);
+
+    /// <summary>A job host that has not been heard of for so long triggers nothing any more.</summary>
+    public static TimeSpan Silence => TimeSpan.FromMinutes(5);
 }
 
 /// <summary>The one job host of this build.</summary>

@@ -79,6 +79,9 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
     /// <summary>No pass claims from now on.</summary>
     public void StopClaiming() => _stopping.Cancel();
 
+    /// <summary>For how long the pass that runs longest has been running; zero: none runs.</summary>
+    public TimeSpan LongestRun() => _lines.Values.Select(l => l.RunsFrom is not 0 and var from ? time.GetElapsedTime(from) : TimeSpan.Zero).Max();
+
     /// <summary>Waits until no pass runs. False: one still does after that time.</summary>
     public async Task<bool> IsIdleWithinAsync(TimeSpan limit)
     {
@@ -100,6 +103,7 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
     {
         var (pass, startedAt, started) = (line.Status.Pass, Instant.FromDateTimeOffset(time.GetUtcNow()), time.GetTimestamp());
         line.Status = line.Status with { IsRunning = true };
+        line.RunsFrom = started;
         PassReport? report = null;
         var isMismatch = false;
         string? error = null;
@@ -132,6 +136,7 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
         }
         finally
         {
+            line.RunsFrom = 0;
             line.Status = new PassStatus(
                 pass, false, startedAt, time.GetElapsedTime(started), report?.Accounts ?? 0, report?.Faults.Count ?? 0, report is null && !isMismatch);
             if (log is not null)
@@ -246,7 +251,16 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
     {
         private volatile PassStatus _status = new(pass, false, null, TimeSpan.Zero, 0, 0, false);
 
+        private long _runsFrom;
+
         public SemaphoreSlim Gate { get; } = new(1);
+
+        // When the run that is on began, as a timestamp; 0: none is.
+        public long RunsFrom
+        {
+            get => Volatile.Read(ref _runsFrom);
+            set => Volatile.Write(ref _runsFrom, value);
+        }
 
         public PassStatus Status
         {

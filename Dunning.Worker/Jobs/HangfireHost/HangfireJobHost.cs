@@ -26,6 +26,9 @@ internal sealed partial class HangfireJobHost : IJobHost
     // More servers than that are not asked to join at once: each takes a batch at a time, and the database is one.
     private const int MaxHelpers = 3;
 
+    // For what Hangfire itself has to end, after the jobs.
+    private static readonly TimeSpan s_last = TimeSpan.FromSeconds(1);
+
     // A server that has not been heard of for so long may be dead; they tell every half minute.
     private static readonly Duration Silence = Duration.FromSeconds(90);
 
@@ -36,6 +39,7 @@ internal sealed partial class HangfireJobHost : IJobHost
     private JobStorage? _storage;
     private IBackgroundJobClient? _client;
     private BackgroundJobServer? _server;
+    private DateTimeOffset? _silentSince;
 
     /// <inheritdoc/>
     public string? Pages => "/hangfire";
@@ -106,7 +110,7 @@ internal sealed partial class HangfireJobHost : IJobHost
                 Queues = [EnqueuedState.DefaultQueue, _queue],
                 WorkerCount = JobSettings.Passes.Length + 1,
                 StopTimeout = JobHostOptions.StopTimeout,
-                ShutdownTimeout = JobHostOptions.StopTimeout + TimeSpan.FromSeconds(5),
+                ShutdownTimeout = JobHostOptions.StopTimeout + s_last,
             },
             _storage);
         return Task.CompletedTask;
@@ -137,6 +141,29 @@ internal sealed partial class HangfireJobHost : IJobHost
         }
     }
 
+    /// <summary>Hangfire's server writes a heartbeat, and comes back by itself after a while without a database.</summary>
+    public async Task<bool> IsAliveAsync(CancellationToken ct)
+    {
+        try
+        {
+            // It blocks.
+            var heard = await Task.Run(() => Servers().FirstOrDefault(s => s.Queues.Contains(_queue))?.Heartbeat, ct).WaitAsync(TimeSpan.FromSeconds(5), _options!.Time, ct);
+            var now = _options.Time.GetUtcNow();
+            if (heard is { } at && now - new DateTimeOffset(DateTime.SpecifyKind(at, DateTimeKind.Utc)) < JobHostOptions.Silence)
+            {
+                _silentSince = null;
+                return true;
+            }
+            // After a long sleep of the machine, or of the database, it needs a moment to tell.
+            _silentSince ??= now;
+            return now - _silentSince < JobHostOptions.Silence;
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or InvalidOperationException or System.Net.Sockets.SocketException)
+        {
+            return true;
+        }
+    }
+
     /// <inheritdoc/>
     public async Task StopAsync()
     {
@@ -146,7 +173,7 @@ internal sealed partial class HangfireJobHost : IJobHost
             return;
         }
         server.SendStop();
-        using var limit = new CancellationTokenSource(JobHostOptions.StopTimeout + TimeSpan.FromSeconds(5));
+        using var limit = new CancellationTokenSource(JobHostOptions.StopTimeout + s_last);
         try
         {
             await server.WaitForShutdownAsync(limit.Token);

@@ -60,6 +60,27 @@ internal sealed class QuartzJobHost : IJobHost
     public Task CallAsync(PassKind pass, CancellationToken ct) => Task.CompletedTask;
 
     /// <inheritdoc/>
+    public async Task<bool> IsAliveAsync(CancellationToken ct)
+    {
+        if (_scheduler is not { } scheduler || scheduler.IsShutdown || scheduler.InStandbyMode)
+        {
+            return false;
+        }
+        var now = _options!.Time.GetUtcNow();
+        foreach (var (pass, _) in _options.Jobs.Recurring)
+        {
+            foreach (var trigger in await scheduler.GetTriggersOfJob(KeyOf(pass), ct))
+            {
+                if (trigger.GetNextFireTimeUtc() is { } next && now - next > JobHostOptions.Silence)
+                {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    /// <inheritdoc/>
     public async Task StopAsync()
     {
         if (_scheduler is null)
