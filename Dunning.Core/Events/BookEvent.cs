@@ -55,6 +55,7 @@ public static class EventTypes
     public const string AccountAccessEnded = "account.access_ended";
     public const string AccountAccessGranted = "account.access_granted";
     public const string AccountClosed = "account.closed";
+    public const string AccountErased = "account.erased";
     public const string AccountPurged = "account.purged";
     public const string AccountPurgePostponed = "account.purge_postponed";
     public const string AccountReactivated = "account.reactivated";

@@ -18,6 +18,12 @@ public sealed record RuleOptions
     /// <summary><c>Dunning:PurgeAfterDays</c>: days from suspension to purge. Default 90, at least 8.</summary>
     public int PurgeAfterDays { get; init; } = 90;
 
+    /// <summary>
+    /// <c>Dunning:EraseClosedAfterDays</c>: days after the last thing that happened to a closed account until its personal data is erased, as by a purge.
+    /// Null, the default: never.
+    /// </summary>
+    public int? EraseClosedAfterDays { get; init; }
+
     /// <summary><c>Dunning:Steps</c>: the schedule of cases that open from now on.</summary>
     public StepSchedule Steps { get; init; } = DefaultSteps;
 
@@ -80,7 +86,9 @@ public sealed record RuleOptions
     public string Fingerprint => string.Create(CultureInfo.InvariantCulture,
         $"ChargeAt={LocalTimePattern.ExtendedIso.Format(ChargeAt)};PurgeAfterDays={PurgeAfterDays};Steps={Steps.Fingerprint};" +
         $"Seller={SellerCountry},{SellerTimeZone};KeyHours={KeyHours};AttemptGap={AttemptGap.TotalSeconds};" +
-        $"NetworkLimit={NetworkLimitPerMonth},{NetworkLimitPerDay};DebitNoticeDays={DebitNoticeDays};tz={Zones.Version}");
+        $"NetworkLimit={NetworkLimitPerMonth},{NetworkLimitPerDay};DebitNoticeDays={DebitNoticeDays};tz={Zones.Version}")
+        // Only where it is set: servers that do not know it yet may work beside.
+        + (EraseClosedAfterDays is { } days ? string.Create(CultureInfo.InvariantCulture, $";EraseClosedAfterDays={days}") : "");
 
     /// <summary>The options as a simulation uses them.</summary>
     public RuleOptions ForSimulation() => this with { AttemptGap = Duration.Zero, IsService = false };
@@ -96,6 +104,7 @@ public sealed record RuleOptions
         {
             ChargeAt = reader.Time("Dunning:ChargeAt", new LocalTime(9, 0)),
             PurgeAfterDays = reader.Int("Dunning:PurgeAfterDays", 90, 8, 3650),
+            EraseClosedAfterDays = reader.IntOrNone("Dunning:EraseClosedAfterDays", 365, 30, 3650),
             SellerCountry = reader.Country("Dunning:Seller:Country", "FR"),
             SellerTimeZone = reader.Zone("Dunning:Seller:TimeZone", "Europe/Paris"),
             KeyHours = reader.Int("Payments:KeyHours", 23, 1, 23),

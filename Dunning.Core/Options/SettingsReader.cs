@@ -43,6 +43,9 @@ internal sealed class SettingsReader
         return standard;
     }
 
+    /// <summary>A number, or none where none is given.</summary>
+    public int? IntOrNone(string key, int example, int min, int max) => Get(key) is null ? null : Int(key, example, min, max);
+
     public LocalTime Time(string key, LocalTime standard)
     {
         if (Get(key) is not { } text)
@@ -181,7 +184,7 @@ internal sealed class SettingsReader
             && !OtherOwners.Any(o => k.StartsWith(o, StringComparison.OrdinalIgnoreCase))
             && _settings[k].Length > 0))
         {
-            Faults.Add($"{key} is unknown: the keys are Dunning:ChargeAt, PurgeAfterDays, AttemptGap, TimeZoneData, Seller:Country, Seller:TimeZone and Steps");
+            Faults.Add($"{key} is unknown: the keys are Dunning:ChargeAt, PurgeAfterDays, EraseClosedAfterDays, AttemptGap, TimeZoneData, Seller:Country, Seller:TimeZone and Steps");
         }
     }
 

@@ -98,7 +98,9 @@ internal static class Due
     private static Instant? Purge(Draft draft) =>
         Purging.IsErasable(draft.File) ? draft.Now
             : Purging.PurgesOn(draft.File) is { } date
-                ? Guarding.LookAt(draft.DueAt(date), draft.Now, draft.File.Barred.HasFlag(GuardKinds.Purges) && Purging.IsWarned(draft)) : null;
+                ? Guarding.LookAt(draft.DueAt(date), draft.Now, draft.File.Barred.HasFlag(GuardKinds.Purges) && Purging.IsWarned(draft))
+            : Purging.ErasesOn(draft) is { } erasesOn
+                ? Guarding.LookAt(draft.DueAt(erasesOn), draft.Now, draft.File.Barred.HasFlag(GuardKinds.Purges)) : null;
 
     private static Instant? Mail(Draft draft) => draft.File.Mails.Select(m => m.NextTryAt).Min() is { } at
         ? Guarding.LookAt(at, draft.Now, draft.File.Barred.HasFlag(GuardKinds.Mails)) : null;

@@ -42,7 +42,7 @@ public enum ProspectKind
     /// <summary>The account is purged, or the purge is postponed for want of a warning.</summary>
     Purge,
 
-    /// <summary>A purged account's personal data is erased.</summary>
+    /// <summary>A purged account's personal data is erased, or a closed one's.</summary>
     Erasure,
 
     /// <summary>A reminder mail.</summary>
@@ -288,6 +288,10 @@ public static class Forecast
         {
             yield return new Prospect(ProspectKind.Erasure, draft.Now);
         }
+        if (Purging.ErasesOn(draft) is { } erasesOn)
+        {
+            yield return new Prospect(ProspectKind.Erasure, draft.DueAt(erasesOn)) { Date = erasesOn };
+        }
         if (file.PurgedAt is not null)
         {
             yield break;
@@ -304,7 +308,7 @@ public static class Forecast
         }
     }
 
-    private static IEnumerable<Obstacle> WhyNotPurged(AccountFile file)
+    internal static IEnumerable<Obstacle> WhyNotPurged(AccountFile file)
     {
         if (file.LegalHold)
         {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Dunning.Events;
 using Dunning.Model;
 using Dunning.Passes;
+using Dunning.Time;
 using NodaTime;
 
 namespace Dunning.Rules;
@@ -20,6 +21,13 @@ internal static class Purging
             // Once a pass: an answer that it isn't done yet goes on from a cursor with a date.
             return cursor.Date is not null ? null
                 : new Effect.Detach(draft.File.Id, run, cursor with { Date = draft.Today, Subscription = "" }, 0, draft.File.Methods);
+        }
+        if (ErasesOn(draft) is { } erasesOn && draft.IsDue(erasesOn) && !draft.File.Barred.HasFlag(GuardKinds.Purges))
+        {
+            // Final, as a purge is: what is personal goes in the pass's next step, once nothing is under way.
+            draft.File = draft.File with { PurgedAt = draft.Now };
+            draft.Tell(draft.New(EventTypes.AccountErased));
+            return Phase(draft, run, cursor);
         }
         if (PurgesOn(draft.File) is not { } date || !draft.IsDue(date))
         {
@@ -49,6 +57,14 @@ internal static class Purging
         // A warning that has not left yet is neither a warning nor a reason for another one.
         && !file.Mails.Any(m => m.Template == MailTemplates.PurgeWarning && !m.IsOver)
             ? file.PurgeOn : null;
+
+    /// <summary>
+    /// The date on which a closed account is erased; null: never, or not while money, a mail or a hold is left. Whatever happens to it meanwhile puts that off.
+    /// </summary>
+    public static LocalDate? ErasesOn(Draft draft) =>
+        draft is { Options.EraseClosedAfterDays: { } days, File: { Closed: true, Access: Access.Active, PurgedAt: null, LegalHold: false, Credit: 0 } file }
+        && file.Mails.All(m => m.IsOver) && !file.Charges.Any(c => c.IsOpen || c.RefundDue)
+            ? LocalClock.LocalDateOf(file.LastEventAt, draft.Zone).PlusDays(days) : null;
 
     /// <summary>There is a promise to pay: nobody is purged, or warned of it, before it is broken.</summary>
     public static bool IsPaused(AccountFile file) => file.Invoices.Any(i => i is { State: InvoiceState.Open, PausedUntil: not null });

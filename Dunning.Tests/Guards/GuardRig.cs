@@ -83,6 +83,12 @@ internal sealed class GuardRig : IAsyncDisposable
         return (await connection.ExecuteScalarAsync<T>(sql))!;
     }
 
+    public async Task<IReadOnlyList<string>> ListAsync(string sql)
+    {
+        await using var connection = await Database.Source.OpenConnectionAsync();
+        return [.. await connection.QueryAsync<string>(sql)];
+    }
+
     public Task<long> CountAsync(string eventType) => ScalarAsync<long>($"select count(*) from dunning.event where type = '{eventType}'");
 
     public async ValueTask DisposeAsync()

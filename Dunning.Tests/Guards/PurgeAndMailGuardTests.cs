@@ -1,8 +1,11 @@
 using Dapper;
 using Dunning.Model;
 using Dunning.Ops;
+using Dunning.Ops.Queries;
 using Dunning.Passes;
+using Dunning.Rules;
 using Dunning.Tests.Faults;
+using NodaTime;
 
 namespace Dunning.Tests.Guards;
 
@@ -29,12 +32,20 @@ public sealed class PurgeAndMailGuardTests
                 """);
         }
         rig.Time.Advance(TimeSpan.FromDays(8));
+        // One is held; the dry run says of each what the pass then does.
+        await one.ActAsync(new AccountAction(one.Now(), "a00001", ActionNames.Hold) { Operator = "alice", Reason = "audit" }, default);
+        var ahead = await new PurgePreview(rig.Database.Source).ListAsync(await one.RulebookAsync(default), one.Now(), Duration.Zero, 100, default);
+        Assert.Equal((49, 10), (ahead.Count(a => a.Does == PurgeAct.Purge && a.At <= one.Now()), ahead.Count(a => a.Does == PurgeAct.Postpone)));
+        Assert.Equal(("a00001", null, 1, 1799), (ahead[^1].Account, ahead[^1].At, ahead[^1].UnpaidInvoices, ahead[^1].Unpaid.Minor));
+        Assert.Equal([Obstacle.LegalHold], ahead[^1].Obstacles.ToArray());
 
         await GuardRig.RunAsync(one, two);
 
         // 20, or 1 % of 60.
         Assert.Equal(20, await rig.CountAsync("account.purged"));
         Assert.Equal(10, await rig.CountAsync("account.purge_postponed"));
+        Assert.Empty((await rig.ListAsync("select account_id from dunning.event where type = 'account.purged'"))
+            .Except(ahead.Where(a => a.Does == PurgeAct.Purge && a.At is not null).Select(a => a.Account)));
         Assert.Contains("the guard of purges has tripped", Assert.Single(rig.Log.Lines), StringComparison.Ordinal);
         Assert.Equal(20, (await one.Guards.ListAsync(default)).Single(s => s.Kind == GuardKinds.Purges).Taken);
 

@@ -14,7 +14,7 @@ public sealed class FrozenNamesTests
     [Fact]
     public void Event_types() => AssertFrozen(Constants(typeof(EventTypes)),
         """
-        account.access_ended account.access_granted account.closed account.purge_postponed account.purged account.reactivated account.suspended
+        account.access_ended account.access_granted account.closed account.erased account.purge_postponed account.purged account.reactivated account.suspended
         account.unreachable action.rejected charge.abandoned charge.duplicate charge.failed charge.pending charge.skipped charge.stuck charge.succeeded charge.unknown contact.bouncing contact.reachable
         credit.applied
         dunning.exhausted dunning.opened dunning.recovered dunning.step dunning.stopped email.dropped email.sent

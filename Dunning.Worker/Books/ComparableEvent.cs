@@ -54,6 +54,7 @@ public sealed record ComparableEvent(Instant At, string Account, string Text)
         [EventTypes.AccountAccessEnded] = [],
         [EventTypes.AccountReactivated] = [],
         [EventTypes.AccountClosed] = [],
+        [EventTypes.AccountErased] = [],
         [EventTypes.AccountPurged] = [],
         [EventTypes.AccountUnreachable] = [],
         [EventTypes.ContactBouncing] = ["reason", "to"],

@@ -14,6 +14,7 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.AccountAccessEnded => "temporary access ended; the account is suspended again",
         EventTypes.AccountAccessGranted => $"temporary access granted until {When(e.Until)}",
         EventTypes.AccountClosed => "account closed: nothing is live and nothing is owed",
+        EventTypes.AccountErased => "closed account erased: its personal data is deleted",
         EventTypes.AccountPurged => "account purged: its personal data is erased",
         EventTypes.AccountPurgePostponed => $"purge postponed to {On(e.PurgeOn)}: nobody is purged without a warning in time",
         EventTypes.AccountReactivated => "account reactivated: access is back, and the paid days that were left begin today",

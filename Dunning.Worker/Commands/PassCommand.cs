@@ -23,13 +23,15 @@ internal static class PassCommand
         var now = new Option<string?>("--now") { Description = "Pretend it is this instant, such as 2026-03-01T08:00:00Z; only on a database made for simulation" };
         var json = new Option<bool>("--json") { Description = "The report as JSON" };
         var (reason, by) = (OperatorCommands.ReasonOption(ByCommand), OperatorCommands.ByOption());
+        var (dryRun, within) = (PurgeDryRun.DryRunOption(), PurgeDryRun.WithinOption());
         var command = new Command("pass",
             """
             Run one pass now, beside whatever service is running, and report what it did. Exit code 1 when an account failed.
 
               dunning pass renew
+              dunning pass purge --dry-run --within 30d
             """)
-        { name, now, json, reason, by };
+        { name, now, json, reason, by, dryRun, within };
         command.SetAction(async (parsed, ct) =>
         {
             await using var live = await context.OpenBookAsync(parsed, ct);
@@ -46,6 +48,12 @@ internal static class PassCommand
                     throw new CommandException("--now works only on a database made for simulation (by simulate or demo): this one is a live book");
                 }
                 clock = () => instant.Value;
+            }
+            if (parsed.GetValue(dryRun) || parsed.GetValue(within) is not null)
+            {
+                return parsed.GetValue(name) != NameOf(PassKind.Purge) || !parsed.GetValue(dryRun)
+                    ? throw new CommandException("--dry-run is there for purge alone, and --within for --dry-run: dunning pass purge --dry-run --within 30d")
+                    : await PurgeDryRun.WriteAsync(context, live, clock?.Invoke() ?? live.Engine.Now(), parsed.GetValue(within), parsed.GetValue(json), ct);
             }
             var kind = JobSettings.Passes.Append(PassKind.All).First(k => NameOf(k) == parsed.GetValue(name));
             var started = context.Time.GetTimestamp();

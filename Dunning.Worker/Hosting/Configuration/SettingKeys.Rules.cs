@@ -10,6 +10,7 @@ internal static partial class SettingKeys
     [
         Of("Dunning:ChargeAt", "09:00", "Local time of day, `HH:mm`, at which an account's dates fall due."),
         Number("Dunning:PurgeAfterDays", 90, 8, 3650, "Days from suspension to purge."),
+        Number("Dunning:EraseClosedAfterDays", null, 30, 3650, "Days after the last thing that happened to a closed account until its personal data is erased, as by a purge. Default: never; [housekeeping.md](housekeeping.md).") with { Example = "365" },
         Number("Dunning:AttemptGap", 10, 1, 1440, "Minutes between automatic attempts on an invoice."),
         new("Dunning:TimeZoneData", SettingKind.Choice, "current", "The time-zone database that dates are worked out with: the program's own, or a fixed one.")
         {
