@@ -65,6 +65,16 @@ internal sealed partial class Chromium : IAsyncDisposable
         });
     }
 
+    /// <summary>From now on each page keeps in <c>window.refused</c> what its own policy has refused.</summary>
+    public async Task NoteRefusalsAsync()
+    {
+        await CallAsync("Page.enable", []);
+        await CallAsync("Page.addScriptToEvaluateOnNewDocument", new JsonObject
+        {
+            ["source"] = "window.refused = []; document.addEventListener('securitypolicyviolation', e => refused.push(e.effectiveDirective + ' ' + e.blockedURI + ' ' + e.sample));",
+        });
+    }
+
     public Task OpenAsync(Uri url) => CallAsync("Page.navigate", new JsonObject { ["url"] = url.AbsoluteUri });
 
     /// <summary>What an expression comes to in the page.</summary>
