@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Dunning.Gateways.Webhooks;
 using Dunning.Tests.Gateways.StripeStandIn;
+using Dunning.Tests.Ops.SignIn;
 using NodaTime;
 
 namespace Dunning.Tests.Jobs;
@@ -34,6 +35,7 @@ public sealed class WebhookServiceTests : IAsyncLifetime
         await using var rig = await ServiceRig.NewAsync(3, keys);
         Assert.Equal(0, (await rig.CommandAsync(["pass", "renew", .. Set(keys)])).Code);
         await using var service = await rig.StartAsync();
+        RouteTests.AssertListed(service, "/webhooks/stripe");
         using var http = new HttpClient { BaseAddress = new Uri(Assert.Single(service.Addresses)) };
         _stripe.TakeTold();
         _stripe.Settle("cus_a1", null);

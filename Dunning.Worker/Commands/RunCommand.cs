@@ -55,9 +55,7 @@ internal static class RunCommand
         await context.Output.WriteLineAsync(
             $"{BuildInfo.Description}: {database.Description}; charging through {settings.Payments.Gateway}; listening on {string.Join(", ", service.Addresses)}");
         var pages = (settings.Ops.PublicUrl?.AbsoluteUri ?? service.Addresses.First()).TrimEnd('/') + "/ops";
-        // On the console alone: who reads the log must not be let in by it. It is good once.
-        await context.Output.WriteLineAsync(service.FirstToken is not { } token ? $"operators' pages: {pages}"
-            : $"operators' pages: {pages} (no users yet: from this machine, with the one-time token {token}; set one up with: {OpsGate.AddUser})");
+        await context.Output.WriteLineAsync("operators' pages: " + pages + (service.FirstToken is null ? "" : NoUsers(service.FirstToken)));
         manager.Ready(status);
         manager.ReloadAsked += Reload;
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -83,5 +81,12 @@ internal static class RunCommand
             reloader.Reload();
             manager.Ready(status);
         }
+    }
+
+    // For who has started it, at the console. Where systemd keeps what is written, whoever reads its journal would be let in by it.
+    private static string NoUsers(string token)
+    {
+        var isJournal = Console.IsOutputRedirected && Environment.GetEnvironmentVariable("JOURNAL_STREAM") is { Length: > 0 };
+        return (isJournal ? " (no users yet; " : $" (no users yet: from this machine, once, with the one-time token {token}; ") + $"set one up with: {OpsGate.AddUser})";
     }
 }

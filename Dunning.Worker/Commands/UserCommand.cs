@@ -9,7 +9,7 @@ using NodaTime.Text;
 
 namespace Dunning.Commands;
 
-/// <summary><c>user add|passwd|disable|list</c>: who may see the operators' pages.</summary>
+/// <summary><c>user add|passwd|disable|sign-out|list</c>: who may see the operators' pages.</summary>
 internal static class UserCommand
 {
     private static readonly JsonSerializerOptions s_json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
@@ -23,10 +23,11 @@ internal static class UserCommand
           dunning user add anna --role operator
           dunning user passwd anna
           dunning user disable anna
+          dunning user sign-out anna
           dunning user list
         """)
     {
-        Add(context), ChangePassword(context), Disable(context), List(context),
+        Add(context), ChangePassword(context), Disable(context), SignOut(context), List(context),
     };
 
     private static Command Add(CommandContext context)
@@ -103,6 +104,37 @@ internal static class UserCommand
             var settings = context.ReadSettings(parsed);
             await using var database = await context.OpenDatabaseAsync(settings, ct);
             return await ToldAsync(context, await new OpsUsers(database.Source, context.Time).DisableAsync(mandate, user, ct), user, "may not sign in any more");
+        });
+        return command;
+    }
+
+    private static Command SignOut(CommandContext context)
+    {
+        var (reason, by) = (ReasonOption("signed out"), ByOption());
+        var name = new Argument<string?>("NAME") { Description = "As 'audit' names them, those of an identity provider, too", Arity = ArgumentArity.ZeroOrOne };
+        var all = new Option<bool>("--all") { Description = "Everybody" };
+        var command = new Command("sign-out",
+            """
+            End the sessions of one person or of everybody, on all servers at once.
+
+              dunning user sign-out claire@example.com
+              dunning user sign-out --all
+            """)
+        { name, all, reason, by };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var given = parsed.GetValue(name);
+            if (given is null != parsed.GetValue(all))
+            {
+                throw new CommandException("say either whose sessions end, or --all");
+            }
+            var mandate = MandateOf(parsed.GetValue(by), parsed.GetValue(reason));
+            var settings = context.ReadSettings(parsed);
+            await using var database = await context.OpenDatabaseAsync(settings, ct);
+            var users = new OpsUsers(database.Source, context.Time);
+            var ended = await users.SignOutAsync(mandate, given is null ? null : OpsUsers.NameOf(given) is { } local && await users.IsLocalAsync(local, ct) ? local : given.Trim(), ct);
+            await context.Output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{ended} sessions have ended"));
+            return CommandLine.Ok;
         });
         return command;
     }
@@ -203,7 +235,7 @@ internal static class UserCommand
     }
 
     private static string NameOf(string typed) => OpsUsers.NameOf(typed) ?? throw new CommandException(
-        $"'{typed}' can't be a user's name: it has up to 64 letters, digits, dots, hyphens, underscores and @, and begins with a letter or digit, such as anna");
+        $"'{typed}' can't be a user's name: it has up to 64 letters, digits, dots, hyphens, underscores and @, and begins with a letter or digit, such as anna; 'dunning' is the program itself");
 
     private static Mandate MandateOf(string? by, string? reason) => Mandate.TryMake(by, reason, out var mandate) ? mandate
         : throw new CommandException("--by needs 1 to 100 characters and --reason 1 to 500, without line breaks");

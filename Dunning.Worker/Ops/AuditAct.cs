@@ -8,6 +8,7 @@ public static class AuditAct
     public const string ApproveGuard = "approve_guard";
     public const string ChangePassword = "change_password";
     public const string DisableUser = "disable_user";
+    public const string EndSessions = "end_sessions";
     public const string GuardTripped = "guard_tripped";
     public const string ResendMail = "resend_mail";
     public const string RunPass = "run_pass";

@@ -20,6 +20,7 @@ public sealed class OidcTests
             ("Ops:Oidc:Authority", issuer.Url), ("Ops:Oidc:ClientId", Issuer.Client), ("Ops:Oidc:ClientSecret", Issuer.Secret),
             ("Ops:Oidc:RoleClaim", "realm_access.roles"), ("Ops:Oidc:Roles:Viewer", "dunning-readers"), ("Ops:Oidc:Roles:Operator", "dunning-operators, oncall"),
             ("Ops:Oidc:Title", "Corp <Login>"));
+        RouteTests.AssertListed(ops.Service, "/ops/sign-in/oidc", "/ops/sign-in/callback");
         // It is a way in: the one-time token is none any more, and there is no form for a password that nobody has.
         Assert.Null(ops.Service.FirstToken);
         using (var stranger = ops.Browser())
@@ -61,6 +62,7 @@ public sealed class OidcTests
             ("no token", _ => { }, null, _ => "x", "its token is not valid here"),
             ("no name", c => c.Remove("preferred_username"), null, null, "its token is not valid here"),
             ("name with a line", c => c["preferred_username"] = "a\nb", null, null, "its token is not valid here"),
+            ("the program's name", c => c["preferred_username"] = "dunning", null, null, "is a local user's here"),
             ("no role", c => c["realm_access"] = new { roles = new[] { "staff", "DUNNING-READERS" } }, null, null, "have no role here"),
             ("role elsewhere", c => (c["realm_access"], c["roles"]) = (new { }, new[] { "oncall" }), null, null, "have no role here"),
         ];
@@ -146,5 +148,8 @@ public sealed class OidcTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await browser.GetAsync("/ops/sign-in/oidc")).StatusCode);
         Assert.Equal(HttpStatusCode.SeeOther, (await browser.SignInAsync("viewer", OpsRig.Password)).StatusCode);
         Assert.Contains(OpsForm.Token, await browser.TextAsync("/ops/me"));
+        Assert.Equal(2, (await ops.Rig.CommandAsync("user", "sign-out")).Code);
+        Assert.Contains("1 sessions", (await ops.Rig.CommandAsync("user", "sign-out", "Viewer")).Output);
+        Assert.Equal(HttpStatusCode.SeeOther, (await browser.GetAsync("/ops/me")).StatusCode);
     }
 }

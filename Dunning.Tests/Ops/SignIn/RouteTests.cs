@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Dunning.Hosting;
 using Dunning.Ops.Frame;
 using Dunning.Tests.Jobs;
 using Microsoft.AspNetCore.Http;
@@ -35,6 +36,15 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         ANY /hangfire/{**path}               viewer    a viewer changes nothing there: DashboardTests
         """;
 
+    // Only with some settings.
+    private const string Optional =
+        """
+        GET /ops/sign-in/oidc                public    leads to the identity provider
+        GET /ops/sign-in/callback            public    by state, browser and the provider's signature
+        POST /webhooks/stripe                public    by the gateway's signature
+        POST /webhooks/gocardless            public    by the gateway's signature
+        """;
+
     private readonly Dictionary<string, OpsBrowser> _signedIn = new(StringComparer.Ordinal);
 
     private OpsRig Ops => fixture.Ops;
@@ -42,11 +52,8 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
     [Fact]
     public async Task A_stranger_gets_nothing()
     {
-        var rows = Table.Split('\n').Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-            .Where(p => BuildsWithHangfire || !p[1].StartsWith("/hangfire", StringComparison.Ordinal))
-            .Select(p => $"{p[0]} {p[1]} {p[2]}").Order(StringComparer.Ordinal).ToList();
-        var routes = Routes().ToList();
-        Assert.Equal(rows, routes.Select(r => $"{r.Methods} {r.Pattern} {r.Access}").Order(StringComparer.Ordinal));
+        var routes = RoutesOf(Ops.Service).ToList();
+        Assert.Equal(RowsOf(Table), routes.Select(r => $"{r.Methods} {r.Pattern} {r.Access}").Order(StringComparer.Ordinal));
 
         using var stranger = Ops.Browser();
         using var other = await Ops.SignInAsync("admin");
@@ -89,6 +96,21 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         }
     }
 
+    /// <summary>That a service of other settings has no route which is not in the tables.</summary>
+    internal static void AssertListed(Service service, params string[] optional)
+    {
+        var routes = RoutesOf(service).Select(r => $"{r.Methods} {r.Pattern} {r.Access}").ToList();
+        Assert.Empty(routes.Except(RowsOf(Table).Concat(RowsOf(Optional))));
+        Assert.All(optional, path => Assert.Contains(routes, r => r.Split(' ')[1] == path));
+    }
+
+    private static IReadOnlyList<string> RowsOf(string table) =>
+    [
+        .. table.Split('\n').Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(p => BuildsWithHangfire || !p[1].StartsWith("/hangfire", StringComparison.Ordinal))
+            .Select(p => $"{p[0]} {p[1]} {p[2]}").Order(StringComparer.Ordinal),
+    ];
+
     // Anew where the last one has signed out.
     private async Task<OpsBrowser> SignedInAsync(string user)
     {
@@ -99,7 +121,7 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         return browser;
     }
 
-    private static bool BuildsWithHangfire => Dunning.Hosting.BuildInfo.JobHost.Contains("Hangfire", StringComparison.OrdinalIgnoreCase);
+    private static bool BuildsWithHangfire => BuildInfo.JobHost.Contains("Hangfire", StringComparison.OrdinalIgnoreCase);
 
     private static async Task RefusedAsync(OpsBrowser browser, string path, (string, string)[] headers, params (string Name, string Value)[] fields)
     {
@@ -109,8 +131,8 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
 
     private static FormUrlEncodedContent Form(params (string Name, string Value)[] fields) => new(fields.Select(f => KeyValuePair.Create(f.Name, f.Value)));
 
-    private IEnumerable<(string Methods, string Pattern, string Access)> Routes() =>
-        Ops.Service.Services.GetRequiredService<EndpointDataSource>().Endpoints.Cast<RouteEndpoint>().Select(e => (
+    private static IEnumerable<(string Methods, string Pattern, string Access)> RoutesOf(Service service) =>
+        service.Services.GetRequiredService<EndpointDataSource>().Endpoints.Cast<RouteEndpoint>().Select(e => (
             e.Metadata.GetMetadata<HttpMethodMetadata>() is { } methods ? string.Join(',', methods.HttpMethods.Order(StringComparer.Ordinal)) : "ANY",
             "/" + (e.RoutePattern.RawText ?? "").Trim('/') is var pattern && pattern == OpsAssets.StylePath ? "/ops/assets/STYLE" : pattern,
             e.Metadata.GetMetadata<OpsAccess>() is not { } access ? "nobody" : access.Role is { } role ? OpsRoles.NameOf(role) : "public"));

@@ -31,6 +31,9 @@ internal sealed class Oidc : IDisposable
     private const string SecureCookie = "__Host-dunning-oidc";
     private const int MaxAnswer = 256 * 1024;
 
+    // Strangers may begin: they must not fill the disk.
+    private const int MaxBegun = 20_000;
+
     // Long enough to type a password and a second factor.
     private static readonly Duration s_lasts = Duration.FromMinutes(10);
     private static readonly TimeSpan s_skew = TimeSpan.FromMinutes(2);
@@ -65,9 +68,21 @@ internal sealed class Oidc : IDisposable
             await connection.ExecuteAsync(new CommandDefinition(
                 """
                 delete from dunning.ops_oidc where ends_at <= @now;
-                insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, ends_at) values (@state, @browser, @nonce, @verifier, @back, @ends);
+                insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, ends_at)
+                select @state, @browser, @nonce, @verifier, @back, @ends where (select count(*) from dunning.ops_oidc) < @most;
                 """,
-                new { state = HashOf(state), browser = HashOf(browser), nonce, verifier, back, now = now.Utc(), ends = (now + s_lasts).Utc() }, cancellationToken: ct));
+                new
+                {
+                    state = HashOf(state),
+                    browser = HashOf(browser),
+                    nonce,
+                    verifier,
+                    back,
+                    now = now.Utc(),
+                    ends = (now + s_lasts).Utc(),
+                    most = MaxBegun,
+                },
+                cancellationToken: ct));
         }
         http.Response.Cookies.Append(CookieFor(http.Request), browser, new CookieOptions
         {

@@ -18,6 +18,9 @@ internal sealed record OpsSessionRow(
 /// </summary>
 internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings, TimeProvider time)
 {
+    /// <summary>Who signs in by the one-time token has no name of their own.</summary>
+    public const string TokenName = "one-time token";
+
     private const int IdBytes = 32;
 
     // A page of many parts is one look, not many writes.

@@ -18,9 +18,11 @@ internal sealed record OpsUserRow(string Name, string Role, bool IsDisabled, Dat
 /// <summary>The local users. What changes one ends its sessions, in the same commit.</summary>
 internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider time)
 {
-    // By SQL they are text of any case; by us they are small letters, so that nobody is there twice.
-    /// <summary>A name as it is kept; null: it can't be one.</summary>
-    public static string? NameOf(string? typed) => typed?.Trim().ToLowerInvariant() is { } name && Name().IsMatch(name) ? name : null;
+    /// <summary>A name as it is kept, in small letters so that nobody is there twice; null: it can't be one.</summary>
+    public static string? NameOf(string? typed) => typed?.Trim().ToLowerInvariant() is { } name && Name().IsMatch(name) && !IsReserved(name) ? name : null;
+
+    /// <summary>Whether the trail calls something else so than a person.</summary>
+    public static bool IsReserved(string name) => name is AuditAct.Itself or OpsSessions.TokenName;
 
     /// <summary>Adds one, or, with <paramref name="replaces"/>, gives the one that is there another role and password and lets it in again.</summary>
     /// <returns>False: there is one of that name.</returns>
@@ -50,6 +52,29 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
         ChangeAsync(mandate, AuditAct.DisableUser, name, (connection, transaction) => connection.ExecuteAsync(new CommandDefinition(
             "update dunning.ops_user set is_disabled = true, changed_at = @now where name = @name", new { name, now = Now() }, transaction, cancellationToken: ct)), ct);
 
+    /// <summary>Ends the sessions of one name, or of everybody: those of an identity provider's people, too, whom nothing else here ends.</summary>
+    /// <returns>How many have ended.</returns>
+    public async Task<int> SignOutAsync(Mandate mandate, string? name, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var ended = await connection.ExecuteAsync(new CommandDefinition(
+            "delete from dunning.ops_session where @name::text is null or name = @name", new { name }, transaction, cancellationToken: ct));
+        await connection.ExecuteAsync(new CommandDefinition(
+            "insert into dunning.audit (at, operator, act, subject, reason) values (@now, @Operator, @act, @subject, @Reason)",
+            new { now = Now(), mandate.Operator, act = AuditAct.EndSessions, subject = name ?? "everybody", mandate.Reason }, transaction, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
+        return ended;
+    }
+
+    /// <summary>Whether a name, in any case, is a local user's.</summary>
+    public async Task<bool> IsLocalAsync(string name, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return await connection.ExecuteScalarAsync<bool>(new CommandDefinition(
+            "select exists (select from dunning.ops_user where name = @name)", new { name = NameOf(name) ?? "" }, cancellationToken: ct));
+    }
+
     /// <summary>All of them, by name.</summary>
     public async Task<IReadOnlyList<OpsUserRow>> ListAsync(CancellationToken ct)
     {
@@ -71,13 +96,14 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
         {
             return false;
         }
-        // The first user closes the way in by token, for those who are in, too.
+        // The first user closes the way in by token, for those who are in, too; and who was made to wait by somebody's guesses need not.
         await connection.ExecuteAsync(new CommandDefinition(
             """
             delete from dunning.ops_session where local_user = @name or kind = 'token';
+            delete from dunning.ops_failure where subject = @subject;
             insert into dunning.audit (at, operator, act, subject, reason) values (@now, @Operator, @act, @name, @Reason);
             """,
-            new { name, now = Now(), mandate.Operator, act, mandate.Reason }, transaction, cancellationToken: ct));
+            new { name, subject = SignInLimits.SubjectOf(name), now = Now(), mandate.Operator, act, mandate.Reason }, transaction, cancellationToken: ct));
         await transaction.CommitAsync(ct);
         return true;
     }

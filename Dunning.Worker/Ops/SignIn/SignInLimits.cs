@@ -52,6 +52,9 @@ internal sealed class SignInLimits(NpgsqlDataSource source, TimeProvider time)
             new { name = subjects[0].Subject, address = subjects[1].Subject, forgotten = (Now() - s_forgotten).Utc() }, cancellationToken: ct));
     }
 
+    /// <summary>What a name's failures are counted by.</summary>
+    public static byte[] SubjectOf(string name) => SHA256.HashData(Encoding.UTF8.GetBytes("name:" + name.Trim().ToLowerInvariant()));
+
     private async Task<Duration?> CountAsync(NpgsqlConnection connection, byte[] subject, int free, CancellationToken ct)
     {
         var now = Now();
@@ -91,7 +94,7 @@ internal sealed class SignInLimits(NpgsqlDataSource source, TimeProvider time)
     {
         var from = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
         var bytes = from?.GetAddressBytes() ?? [];
-        yield return (SHA256.HashData(Encoding.UTF8.GetBytes("name:" + name.Trim().ToLowerInvariant())), FreeOfName);
+        yield return (SubjectOf(name), FreeOfName);
         yield return (SHA256.HashData([.. "address:"u8, .. from?.AddressFamily == AddressFamily.InterNetworkV6 ? bytes[..8] : bytes]), FreeOfAddress);
     }
 

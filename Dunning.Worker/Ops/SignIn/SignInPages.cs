@@ -27,6 +27,7 @@ internal sealed class SignInPages(
     private static readonly InstantPattern s_instant = InstantPattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm 'UTC'");
 
     private readonly SignInLimits _limits = new(source, time);
+    private readonly OpsUsers _users = new(source, time);
 
     // Working a password out takes a core for a while: a flood of tries must not take them all.
     private readonly SemaphoreSlim _workers = new(2);
@@ -114,7 +115,7 @@ internal sealed class SignInPages(
             await WriteAsync(http, hasUsers: false, back, words["signin.token.refused"], StatusCodes.Status401Unauthorized);
             return;
         }
-        await LetInAsync(http, await sessions.OpenAsync("token", "one-time token", null, OpsRole.Admin, words.Code, before, http.RequestAborted), back);
+        await LetInAsync(http, await sessions.OpenAsync("token", OpsSessions.TokenName, null, OpsRole.Admin, words.Code, before, http.RequestAborted), back);
     }
 
     private async Task StartOidcAsync(HttpContext http)
@@ -142,6 +143,10 @@ internal sealed class SignInPages(
         var (ct, words) = (http.RequestAborted, frame.Texts.For(http.Request));
         switch (await oidc!.FinishAsync(http, ct))
         {
+            // The trail could not tell the two apart.
+            case OidcAnswer.Accepted(var name, _, _) when OpsUsers.IsReserved(name) || await _users.IsLocalAsync(name, ct):
+                await WriteAsync(http, hasUsers: true, Wanted(null), words["signin.oidc.refused", ("why", words["signin.oidc.name"])], StatusCodes.Status403Forbidden);
+                break;
             case OidcAnswer.Accepted(var name, var role, var back):
                 await LetInAsync(
                     http, await sessions.OpenAsync("oidc", name, null, role, words.Code, OpsSessions.IdOf(OpsCookie.Read(http.Request)), ct), Wanted(back));
