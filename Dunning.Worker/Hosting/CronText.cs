@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using NodaTime;
 
 namespace Dunning.Hosting;
 
@@ -41,6 +42,45 @@ internal static class CronText
             return "it restricts both the day of the month and the day of the week: leave one of them *";
         }
         return values[3].Any(month => values[2].Min <= DateTime.DaysInMonth(2024, month)) ? null : "no month has such a day";
+    }
+
+    /// <summary>
+    /// The last instant at or before another at which an expression calls, to the minute; null: none within five years. Where clocks change it may be an
+    /// hour off.
+    /// </summary>
+    public static Instant? LastBefore(string text, TimeZoneInfo zone, Instant now)
+    {
+        var parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (FaultOf(text) is not null)
+        {
+            return null;
+        }
+        var (minutes, hours, days, months, weekdays) = (Read(0), Read(1), Read(2), Read(3), Read(4));
+        var offset = Duration.FromTimeSpan(zone.GetUtcOffset(now.ToDateTimeUtc()));
+        var local = (now + offset).InUtc().LocalDateTime;
+        for (var day = 0; day < 366 * 5; day++)
+        {
+            var date = local.Date.PlusDays(-day);
+            // Sunday is 0, and 7 as well.
+            var weekday = (int)date.DayOfWeek % 7;
+            if (!months.Contains(date.Month) || !days.Contains(date.Day) || !(weekdays.Contains(weekday) || (weekday == 0 && weekdays.Contains(7))))
+            {
+                continue;
+            }
+            foreach (var hour in hours.Reverse())
+            {
+                foreach (var minute in minutes.Reverse())
+                {
+                    if (date.At(new LocalTime(hour, minute)) is var at && at <= local)
+                    {
+                        return at.InUtc().ToInstant() - offset;
+                    }
+                }
+            }
+        }
+        return null;
+
+        SortedSet<int> Read(int i) => s_fields[i].Read(parts[i])!;
     }
 
     private sealed record Field(string Name, int Min, int Max, ImmutableArray<string> Names)

@@ -9,6 +9,8 @@ using Dunning.Gateways.Webhooks;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Ops;
+using Dunning.Events;
+using Dunning.Ops.Signals;
 using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Pay;
@@ -34,11 +36,13 @@ public sealed class Engine : IAsyncDisposable
     private readonly ILogger<Bounces> _bounceLog;
     private readonly OutageGuard? _guard;
     private readonly AdoptedCharges _adopted;
+    private readonly BookMeter? _meter;
 
     private Engine(
         Database database, WorkerSettings settings, RuleOptions rules, string installation, TimeProvider time, ILoggerFactory loggers, bool sendsMail,
-        bool guards)
+        bool guards, BookMeter? meter)
     {
+        _meter = meter;
         (Database, _settings, Rules, Installation, _time, _limits) = (database, settings, rules, installation, time, settings.Limits);
         _catalog = new PostgresCatalog(database.Source);
         _adopted = new AdoptedCharges(database.Source);
@@ -73,10 +77,12 @@ public sealed class Engine : IAsyncDisposable
         if (sendsMail)
         {
             _transport = MailTransports.Create(settings.Mail);
+            _transport = meter is null ? _transport : new MeasuredTransport(_transport, meter, time);
             _pace = new MailPace(settings.Mail.Smtp?.PerMinute ?? 0);
-            Mailer = new Mailer(
+            var mailer = new Mailer(
                 new MailComposer(settings.Texts, settings.Mail, installation, PlanName, Links), _transport, time, _pace,
                 PostgresDocuments.Open(database.Source, settings.Documents.Look, time), AtOnce(settings.Mail.Smtp));
+            Mailer = meter is null ? mailer : new MeasuredMailer(mailer, meter);
         }
         else
         {
@@ -128,7 +134,7 @@ public sealed class Engine : IAsyncDisposable
     /// </summary>
     public static async Task<Engine> OpenAsync(
         Database database, WorkerSettings settings, TimeProvider time, ILoggerFactory loggers, bool takesOver, CancellationToken ct,
-        RuleOptions? rules = null, bool sendsMail = true)
+        RuleOptions? rules = null, bool sendsMail = true, BookMeter? meter = null)
     {
         rules ??= settings.Rules;
         var store = new PostgresSettings(database.Source);
@@ -143,7 +149,7 @@ public sealed class Engine : IAsyncDisposable
         }
         // A simulation tells what would happen; nothing in it can be approved.
         var guards = rules.IsService && await store.GetAsync(PostgresSettings.Simulation, ct) is null;
-        var engine = new Engine(database, settings, rules, installation, time, loggers, sendsMail, guards);
+        var engine = new Engine(database, settings, rules, installation, time, loggers, sendsMail, guards, meter);
         if (takesOver || await store.GetAsync(PostgresSettings.Rules, ct) is null)
         {
             var book = await engine.RulebookAsync(ct);
@@ -199,7 +205,17 @@ public sealed class Engine : IAsyncDisposable
         return report;
 
         PassRunner RunnerOver(IBook accounts, IPaymentGateway gateway, PassLimits limits) =>
-            new(accounts, () => book, hasAdopted ? new AdoptedGateway(gateway, _adopted) : gateway, Mailer, clock ?? Now, limits) { OnSaved = onSaved };
+            new(_meter is null ? accounts : new TracedBook(accounts), () => book, Measured(hasAdopted ? new AdoptedGateway(gateway, _adopted) : gateway),
+                Mailer, clock ?? Now, limits)
+            {
+                OnSaved = _meter is null ? onSaved : decision =>
+                {
+                    _meter.Count(decision);
+                    onSaved?.Invoke(decision);
+                },
+            };
+
+        IPaymentGateway Measured(IPaymentGateway gateway) => _meter is null ? gateway : new MeasuredGateway(gateway, _meter, _time);
 
         async Task<bool> TryAsync(PassKind pass, IPaymentGateway gateway) =>
             (await RunnerOver(new TrialBook(Book), gateway, _limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
@@ -217,9 +233,13 @@ public sealed class Engine : IAsyncDisposable
 
     /// <summary>Decides an action at once, at the present instant.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
-    public Task<Decision> ActAsync(AccountAction action, CancellationToken ct) =>
-        DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct,
+    public async Task<Decision> ActAsync(AccountAction action, CancellationToken ct)
+    {
+        var decision = await DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct,
             action is { Do: ActionNames.VoidInvoice, Subscription: { } subscription, PeriodStart: { } start } ? (subscription, start) : null);
+        _meter?.CountAction(action, decision.Events.Any(e => e.Type == EventTypes.ActionRejected));
+        return decision;
+    }
 
     /// <summary>Decides on what the gateway tells by itself, read anew there.</summary>
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
@@ -293,7 +313,9 @@ public sealed class Engine : IAsyncDisposable
     {
         var (book, now) = (await RulebookAsync(ct), Now());
         var result = await Book.AnswerAsync([new AnswerFor(account, chargeKey, file => decide(file, now, book)) { Invoice = invoice }], ct);
-        return result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
+        var decision = result.Faults.Count > 0 ? throw result.Faults[0].Exception : result.Decisions[0];
+        _meter?.Count(decision);
+        return decision;
     }
 
     private string PlanName(string code, string language) => LastCatalog.Plans.GetValueOrDefault(code)?.NameIn(language) ?? code;

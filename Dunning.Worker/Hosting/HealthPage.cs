@@ -11,8 +11,8 @@ using Npgsql;
 namespace Dunning.Hosting;
 
 /// <summary>
-/// What operators and load balancers ask: <c>/health/live</c> (the process answers), <c>/health/ready</c> and <c>/health</c> (it can work, and how its
-/// passes went). No personal data, no address of the database.
+/// <c>/health</c>, for operators: whether it can work, and how its passes went. No personal data, no address of the database. For load balancers there is
+/// <see cref="Ops.Signals.ReadyPage"/>.
 /// </summary>
 internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, string gateway, WebhookStore? webhooks)
 {
@@ -28,9 +28,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
 
     public void Map(WebApplication app)
     {
-        app.MapGet("/health/live", () => "live").IsPublic();
         app.MapGet("/health", WriteAsync).IsPublic();
-        app.MapGet("/health/ready", WriteAsync).IsPublic();
         app.MapGet("/", () => Results.Redirect("/ops")).IsPublic();
     }
 

@@ -33,12 +33,12 @@ internal static class Logs
                 filters.Rules.Add(new LoggerFilterRule("Console", teller, LogLevel.Warning, null));
             }
         });
-        // Scopes hold those addresses too.
+        // Scopes hold those addresses too; JsonLines takes of them only what is ours.
         logging.Services.PostConfigure<SimpleConsoleFormatterOptions>(console => console.IncludeScopes = false);
-        logging.Services.PostConfigure<JsonConsoleFormatterOptions>(console => console.IncludeScopes = false);
         if (settings.LogsJson)
         {
-            logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, UtcStamp.Trim()));
+            logging.AddConsoleFormatter<JsonLines, ConsoleFormatterOptions>();
+            logging.AddConsole(console => console.FormatterName = JsonLines.FormatterName);
         }
         else
         {

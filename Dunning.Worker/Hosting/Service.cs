@@ -1,6 +1,7 @@
 using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
 using Dunning.Ops;
+using Dunning.Ops.Signals;
 using Dunning.Passes;
 using Dunning.Pay;
 using Dunning.Postgres;
@@ -66,9 +67,15 @@ internal sealed class Service : IAsyncDisposable
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(time);
         Engine? engine = null;
+        // Disposed with the container.
+        builder.Services.AddSingleton(_ => new FiguresReader(database.Source, time));
+        builder.Services.AddSingleton(provider => new BookMeter(provider.GetRequiredService<FiguresReader>(), settings.Payments.Gateway));
+        builder.Services.AddHostedService(provider => new Telemetry(settings.Signals, provider.GetRequiredService<FiguresReader>(), time));
         builder.Services.AddSingleton(provider => new PassWorker(
             (pass, onSaved, stop) => engine!.RunAsync(pass, stop, onSaved: onSaved), host, time, provider.GetRequiredService<ILogger<PassWorker>>(),
-            new PostgresPassLog(database.Source, PostgresPassLog.ThisServer, provider.GetRequiredService<ILogger<PostgresPassLog>>())));
+            new MeasuredPassLog(
+                new PostgresPassLog(database.Source, PostgresPassLog.ThisServer, provider.GetRequiredService<ILogger<PostgresPassLog>>()),
+                provider.GetRequiredService<BookMeter>())));
         foreach (var pass in JobSettings.Passes)
         {
             builder.Services.AddTransient(PassJobs.TypeOf(pass));
@@ -104,7 +111,8 @@ internal sealed class Service : IAsyncDisposable
         Service? service = null;
         try
         {
-            engine = await Engine.OpenAsync(database, settings, time, app.Services.GetRequiredService<ILoggerFactory>(), takesOver: true, ct);
+            engine = await Engine.OpenAsync(database, settings, time, app.Services.GetRequiredService<ILoggerFactory>(), takesOver: true, ct,
+                meter: app.Services.GetRequiredService<BookMeter>());
             if (engine.Environment is { } environment)
             {
                 await environment.EnterAsync(ct);
@@ -116,6 +124,8 @@ internal sealed class Service : IAsyncDisposable
             service._site = site;
             site.Map(app);
             new HealthPage(worker, database.Source, settings.Payments.Gateway, webhooks).Map(app);
+            new ReadyPage(worker, database.Source, engine.Rules.Fingerprint, settings, time).Map(app);
+            new MetricsPage(app.Services.GetRequiredService<BookMeter>(), app.Services.GetRequiredService<FiguresReader>(), () => settings.Signals).Map(app);
             if (webhooks is not null)
             {
                 new WebhookEndpoint(engine.Webhooks!, webhooks, app.Services.GetRequiredService<WebhookJob>(), time,

@@ -5,6 +5,8 @@ using Dunning.Hosting.Configuration;
 using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Ops.SignIn;
+using Dunning.Ops.Alerts;
+using Dunning.Ops.Signals;
 using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Pay;
@@ -44,6 +46,12 @@ public sealed record WorkerSettings
     public required OpsSettings Ops { get; init; }
     /// <summary>What stops harm to many.</summary>
     public required GuardSettings Guards { get; init; }
+
+    /// <summary>Where metrics and traces go.</summary>
+    public required SignalSettings Signals { get; init; }
+
+    /// <summary>Who is told of what is wrong.</summary>
+    public required AlertSettings Alerts { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -100,6 +108,8 @@ public sealed record WorkerSettings
         var ops = Take(OpsSettings.Read(flat));
         var jobs = Take(JobSettings.Read(flat));
         var guards = Take(GuardSettings.Read(flat));
+        var signals = Take(SignalSettings.Read(flat));
+        var alerts = Take(AlertSettings.Read(flat));
         var limits = new PassLimits
         {
             BatchSize = Int("Passes:BatchSize", 250, 1, 2000),
@@ -146,6 +156,8 @@ public sealed record WorkerSettings
             Links = links!,
             Ops = ops!,
             Jobs = jobs!,
+            Signals = signals!,
+            Alerts = alerts!,
             Guards = guards!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Model;
+using Dunning.Ops.Signals;
 using Dunning.Passes;
 using Dunning.Postgres;
 using NodaTime;
@@ -104,6 +105,8 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
         var (pass, startedAt, started) = (line.Status.Pass, Instant.FromDateTimeOffset(time.GetUtcNow()), time.GetTimestamp());
         line.Status = line.Status with { IsRunning = true };
         line.RunsFrom = started;
+        using var span = Tracing.Source.StartActivity("pass " + Texts.Pass[pass]);
+        using var scope = logger.BeginScope(new LogScope(pass));
         PassReport? report = null;
         var isMismatch = false;
         string? error = null;
@@ -139,6 +142,11 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
             line.RunsFrom = 0;
             line.Status = new PassStatus(
                 pass, false, startedAt, time.GetElapsedTime(started), report?.Accounts ?? 0, report?.Faults.Count ?? 0, report is null && !isMismatch);
+            span?.SetTag("dunning.pass", Texts.Pass[pass]).SetTag("dunning.accounts", line.Status.Accounts).SetTag("dunning.faults", line.Status.Failures);
+            if (error is not null)
+            {
+                span.Fail(error);
+            }
             if (log is not null)
             {
                 await log.EndAsync(new EndedPass(pass, startedAt, line.Status.Duration, OutcomeOf(report, isMismatch, error is not null, ct), report, error ?? report?.Faults.FirstOrDefault()?.Exception.GetType().Name));

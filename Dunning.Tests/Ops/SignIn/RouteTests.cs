@@ -20,6 +20,7 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         GET /health                          public    for load balancers; no personal data
         GET /health/live                     public
         GET /health/ready                    public
+        GET /metrics                         public    for this machine, or by its own token; no personal data: MetricsTests
         GET /ops/assets/STYLE                public    the style sheet of the sign-in page
         GET /ops/sign-in                     public
         POST /ops/sign-in                    public    asks for a password or the one-time token
