@@ -62,7 +62,7 @@ internal sealed class QuartzJobHost : IJobHost
     /// <inheritdoc/>
     public async Task<bool> IsAliveAsync(CancellationToken ct)
     {
-        if (_scheduler is not { } scheduler || scheduler.IsShutdown || scheduler.InStandbyMode)
+        if (_scheduler is not { Status: SchedulerStatus.Running } scheduler)
         {
             return false;
         }
@@ -71,7 +71,7 @@ internal sealed class QuartzJobHost : IJobHost
         {
             foreach (var trigger in await scheduler.GetTriggersOfJob(KeyOf(pass), ct))
             {
-                if (trigger.GetNextFireTimeUtc() is { } next && now - next > JobHostOptions.Silence)
+                if (trigger.NextFireTimeUtc is { } next && now - next > JobHostOptions.Silence)
                 {
                     return false;
                 }
