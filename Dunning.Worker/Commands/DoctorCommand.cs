@@ -88,7 +88,7 @@ internal static class DoctorCommand
                 findings.AddRange(await GatewayCheck.LookAsync(engine, settings, ct));
             }
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException || CommandLine.Explain(e) is not null)
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException || CommandLine.Explain(e) is not null)
         {
             findings.Add(Finding.Fault("database", CommandLine.Explain(e) ?? e.Message, "check ConnectionStrings:Dunning, pg_hba.conf, and that PostgreSQL runs and lets this machine in"));
         }

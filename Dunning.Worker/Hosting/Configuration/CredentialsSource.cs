@@ -26,12 +26,20 @@ internal sealed class CredentialsProvider(string folder) : ConfigurationProvider
     public override void Load()
     {
         var data = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
-        if (Directory.Exists(folder))
+        if (!Directory.Exists(folder))
+        {
+            return;
+        }
+        try
         {
             foreach (var file in new DirectoryInfo(folder).EnumerateFiles().Where(f => f.Name.Contains("__", StringComparison.Ordinal) && f.Length <= MaxBytes))
             {
                 data[file.Name.Replace("__", ":", StringComparison.Ordinal)] = File.ReadAllText(file.FullName).TrimEnd('\r', '\n');
             }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException($"the credentials in {folder} can't be read by {Environment.UserName}: {e.Message}");
         }
         Data = data;
     }

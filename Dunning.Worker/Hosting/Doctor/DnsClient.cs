@@ -7,6 +7,11 @@ using System.Text;
 
 namespace Dunning.Hosting.Doctor;
 
+/// <summary>What the DNS has under a name.</summary>
+/// <param name="Texts">Its TXT records.</param>
+/// <param name="IsName">There is such a name.</param>
+internal sealed record DnsTexts(IReadOnlyList<string> Texts, bool IsName);
+
 /// <summary>Asks this machine's name servers for TXT records, which .NET can't.</summary>
 internal sealed class DnsClient(IReadOnlyList<IPEndPoint> servers, TimeSpan patience)
 {
@@ -29,7 +34,7 @@ internal sealed class DnsClient(IReadOnlyList<IPEndPoint> servers, TimeSpan pati
     }
 
     /// <summary>The texts of a name, none where it has none; null: no name server answers.</summary>
-    public async Task<IReadOnlyList<string>?> TextsAsync(string name, CancellationToken ct)
+    public async Task<DnsTexts?> TextsAsync(string name, CancellationToken ct)
     {
         foreach (var server in servers)
         {
@@ -44,9 +49,9 @@ internal sealed class DnsClient(IReadOnlyList<IPEndPoint> servers, TimeSpan pati
                 {
                     answer = await ByTcpAsync(server, question, limit.Token);
                 }
-                if (Read(answer) is { } texts)
+                if (Read(answer) is { } found)
                 {
-                    return texts;
+                    return found;
                 }
             }
             catch (Exception e) when ((e is SocketException or IOException or OperationCanceledException or FormatException or ArgumentException or IndexOutOfRangeException)
@@ -108,12 +113,12 @@ internal sealed class DnsClient(IReadOnlyList<IPEndPoint> servers, TimeSpan pati
     }
 
     // Null: the server could not tell.
-    private static List<string>? Read(byte[] message)
+    private static DnsTexts? Read(byte[] message)
     {
         var code = message[3] & 0x0F;
         if (code == NoSuchName)
         {
-            return [];
+            return new DnsTexts([], false);
         }
         if (code != 0)
         {
@@ -142,7 +147,7 @@ internal sealed class DnsClient(IReadOnlyList<IPEndPoint> servers, TimeSpan pati
             }
             at += length;
         }
-        return texts;
+        return new DnsTexts(texts, true);
     }
 
     private static int AfterName(byte[] message, int at)

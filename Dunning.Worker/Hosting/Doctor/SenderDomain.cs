@@ -16,10 +16,16 @@ internal static class SenderDomain
         {
             return [];
         }
-        if (await dns.TextsAsync(domain, ct) is not { } texts)
+        if (await dns.TextsAsync(domain, ct) is not { } answer)
         {
             return [Finding.Warning(Area, "no name server answers: SPF, DKIM and DMARC were not looked at", "look from a machine that reaches the DNS: dig TXT " + domain)];
         }
+        if (!answer.IsName)
+        {
+            return [Finding.Warning(Area, $"this machine's name servers don't know {domain}: SPF, DKIM and DMARC were not looked at",
+                "check the domain of Mail:From; where the name servers are inner ones, look from elsewhere: dig TXT " + domain)];
+        }
+        var texts = answer.Texts;
         var findings = new List<Finding>();
         var spf = texts.Where(t => t.StartsWith("v=spf1", StringComparison.OrdinalIgnoreCase)).ToList();
         findings.Add(spf.Count switch
@@ -45,7 +51,7 @@ internal static class SenderDomain
         for (var i = 0; i < parts.Length - 1; i++)
         {
             var name = "_dmarc." + string.Join('.', parts[i..]);
-            var found = (await dns.TextsAsync(name, ct))?.FirstOrDefault(t => t.StartsWith("v=DMARC1", StringComparison.OrdinalIgnoreCase));
+            var found = (await dns.TextsAsync(name, ct))?.Texts.FirstOrDefault(t => t.StartsWith("v=DMARC1", StringComparison.OrdinalIgnoreCase));
             if (found is not null)
             {
                 return Finding.Ok(Area, $"DMARC at {name}: {found}");
@@ -69,7 +75,7 @@ internal static class SenderDomain
         }
         var wanted = Convert.ToBase64String(key.ExportSubjectPublicKeyInfo());
         var fix = $"publish a TXT record at {name}: \"v=DKIM1; k=rsa; p={wanted}\"";
-        var found = (await dns.TextsAsync(name, ct))?.FirstOrDefault(t => t.Contains("p=", StringComparison.Ordinal));
+        var found = (await dns.TextsAsync(name, ct))?.Texts.FirstOrDefault(t => t.Contains("p=", StringComparison.Ordinal));
         if (found is null)
         {
             return Finding.Fault(Area, $"mails are signed, but {name} has no key: receivers take the signature for a forged one", fix);
