@@ -83,6 +83,27 @@ internal static class CronText
         SortedSet<int> Read(int i) => s_fields[i].Read(parts[i])!;
     }
 
+    /// <summary>When an expression next triggers, for people to look at; null: not within four years. It must have no fault.</summary>
+    public static Instant? NextAfter(string text, Instant after, TimeZoneInfo zone)
+    {
+        var values = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select((part, i) => s_fields[i].Read(part)!).ToList();
+        var local = TimeZoneInfo.ConvertTime(after.ToDateTimeOffset(), zone).DateTime;
+        var day = local.Date;
+        for (var left = 4 * 366; left > 0; left--, day = day.AddDays(1))
+        {
+            var weekday = (int)day.DayOfWeek;
+            if (!values[3].Contains(day.Month) || !values[2].Contains(day.Day) || !(values[4].Contains(weekday) || (weekday == 0 && values[4].Contains(7))))
+            {
+                continue;
+            }
+            foreach (var time in values[1].SelectMany(_ => values[0], (hour, minute) => day.AddHours(hour).AddMinutes(minute)).Where(t => t > local && !zone.IsInvalidTime(t)))
+            {
+                return Instant.FromDateTimeUtc(TimeZoneInfo.ConvertTimeToUtc(time, zone));
+            }
+        }
+        return null;
+    }
+
     private sealed record Field(string Name, int Min, int Max, ImmutableArray<string> Names)
     {
         public SortedSet<int>? Read(string text)

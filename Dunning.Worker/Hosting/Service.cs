@@ -1,6 +1,7 @@
 using Dunning.Gateways.Webhooks;
 using Dunning.Jobs;
 using Dunning.Ops;
+using Dunning.Ops.Pages;
 using Dunning.Ops.Signals;
 using Dunning.Passes;
 using Dunning.Pay;
@@ -123,6 +124,7 @@ internal sealed class Service : IAsyncDisposable
             var site = new OpsSite(settings, database.Source, host.Pages, time, app.Services.GetRequiredService<ILoggerFactory>());
             service._site = site;
             site.Map(app);
+            OpsPages.Map(app, site.Frame, engine, settings, worker, host.TriggerAsync, time);
             new HealthPage(worker, database.Source, settings.Payments.Gateway, webhooks).Map(app);
             new ReadyPage(worker, database.Source, engine.Rules.Fingerprint, settings, time).Map(app);
             new MetricsPage(app.Services.GetRequiredService<BookMeter>(), app.Services.GetRequiredService<FiguresReader>(), () => settings.Signals).Map(app);

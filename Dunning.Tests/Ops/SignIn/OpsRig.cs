@@ -29,9 +29,11 @@ internal sealed class OpsRig : IAsyncDisposable
 
     public OpsUsers Users => new(Rig.Database.Source, Time);
 
-    public static async Task<OpsRig> NewAsync(bool hasUsers, params (string Key, string Value)[] keys)
+    public static async Task<OpsRig> NewAsync(bool hasUsers, params (string Key, string Value)[] keys) => await NewAsync(hasUsers, 1, keys);
+
+    public static async Task<OpsRig> NewAsync(bool hasUsers, int accounts, params (string Key, string Value)[] keys)
     {
-        var rig = await ServiceRig.NewAsync(accounts: 1,
+        var rig = await ServiceRig.NewAsync(accounts,
             [("Jobs:RunAtStart", "false"), .. JobSettings.Passes.Select(p => ($"Jobs:{p}:Cron", "off")), ("Links:PublicUrl", "http://127.0.0.1:5080"), .. keys]);
         var time = new ShiftedTime();
         if (hasUsers)

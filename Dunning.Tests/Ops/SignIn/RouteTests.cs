@@ -34,6 +34,21 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         POST /ops/language                   viewer
         GET /ops/me                          viewer
         POST /ops/me/everywhere              viewer
+        GET /ops                             viewer
+        GET /ops/cases                       viewer
+        GET /ops/cases.csv                   viewer
+        GET /ops/account                     viewer
+        POST /ops/account/act                operator
+        GET /ops/document                    viewer
+        GET /ops/passes                      viewer
+        POST /ops/passes/run                 operator
+        GET /ops/mails                       viewer
+        GET /ops/mails/mail                  viewer
+        GET /ops/mails/html                  viewer
+        POST /ops/mails/resend               operator
+        GET /ops/forecast                    viewer
+        GET /ops/audit                       viewer
+        GET /ops/audit.csv                   viewer
         ANY /hangfire/{**path}               viewer    a viewer changes nothing there: DashboardTests
         """;
 

@@ -44,6 +44,9 @@ internal readonly struct Html
     /// <summary>That markup, or nothing.</summary>
     public static Html If(bool isSo, Func<Html> markup) => isSo ? markup() : Empty;
 
+    /// <summary>One after the other.</summary>
+    public static Html operator +(Html first, Html second) => new(first._markup + second._markup);
+
     /// <summary>The markup.</summary>
     public override string ToString() => _markup ?? "";
 

@@ -96,6 +96,9 @@ internal sealed class OpsWords(FrozenDictionary<string, string> words, Language 
     /// <summary>Such as <c>fr</c>.</summary>
     public string Code { get; } = code;
 
+    /// <summary>The text of a key that may not be there, such as of a code that a gateway has made up since.</summary>
+    public string? Find(string key) => words.ContainsKey(key) ? this[key] : null;
+
     /// <summary>The text of a key, with its values.</summary>
     /// <exception cref="KeyNotFoundException">There is no such key.</exception>
     public string this[string key, params (string Slot, string Value)[] values] => Language.Typeset(Mail.Language.Fill(words, key, values));

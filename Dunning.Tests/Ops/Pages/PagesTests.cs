@@ -1,0 +1,163 @@
+using System.Net;
+using System.Text;
+using Dunning.Tests.Jobs;
+using Dunning.Tests.Ops.SignIn;
+
+namespace Dunning.Tests.Ops.Pages;
+
+/// <summary>What the pages show, and every act done once through them and found in the audit.</summary>
+[Collection(nameof(ServiceRig))]
+public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
+{
+    [Fact]
+    public async Task Every_page_shows_something_in_both_languages()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        foreach (var language in new[] { "en", "fr" })
+        {
+            using var _ = await browser.PostAsync("/ops/language", ("language", language), ("back", "/ops"));
+            foreach (var path in await rig.PathsAsync())
+            {
+                var text = await browser.TextAsync(path);
+                Assert.Contains($"<html lang=\"{language}\">", text, StringComparison.Ordinal);
+                Assert.DoesNotContain("method=\"post\" action=\"/ops/account", text, StringComparison.Ordinal);
+                // A slot that nobody filled.
+                Assert.DoesNotMatch(@">[^<]*\{[a-z]+\}[^<]*<", text);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task The_overview_tells_what_is_owed_and_what_is_amiss()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        var text = await browser.TextAsync("/ops");
+        Assert.Contains("the mail pass fails", text, StringComparison.Ordinal);
+        Assert.Contains("insufficient funds", text, StringComparison.Ordinal);
+        Assert.Matches("To be purged in 30 days</h3><p><a href=\"/ops/forecast#purges\">1</a>", text);
+    }
+
+    [Theory]
+    [InlineData("q=a14", "a14", "a1\"")]
+    [InlineData("q=owner@a5.example", "a5", "a6\"")]
+    [InlineData("q=Zoë", "a1", "a6\"")]
+    [InlineData("q=fil", "a1", "a6\"")]
+    [InlineData("state=suspended", "a14", "a6\"")]
+    [InlineData("code=insufficient_funds&order=largest", "a6", "a16\"")]
+    [InlineData("code=lost_card", "No case matches", "a6\"")]
+    [InlineData("q=nobody%20here", "No account has", "a6\"")]
+    public async Task Cases_are_found(string query, string there, string missing)
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        var text = await browser.TextAsync("/ops/cases?" + query);
+        Assert.Contains(there, text, StringComparison.Ordinal);
+        Assert.DoesNotContain("id=" + missing, text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_invoice_is_found_by_its_number_and_its_document_is_there()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        var number = await rig.NumberAsync("a5");
+        Assert.Contains("id=a5\"", await browser.TextAsync("/ops/cases?q=" + number), StringComparison.Ordinal);
+        using var document = await browser.GetAsync("/ops/document?kind=invoice&number=" + number);
+        Assert.Equal("application/pdf", document.Content.Headers.ContentType!.MediaType);
+        Assert.StartsWith("%PDF-", Encoding.Latin1.GetString(await document.Content.ReadAsByteArrayAsync()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Exports_hold_no_formulas()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        var text = await browser.TextAsync("/ops/cases.csv?state=open");
+        Assert.Contains(",'=Atelier Zoë,", text, StringComparison.Ordinal);
+        Assert.Equal(await rig.Rig.ScalarAsync<long>("select count(*) from dunning.receivable where case_schedule is not null and state = 'open'"), text.Trim().Split("\r\n").Length - 1);
+    }
+
+    [Fact]
+    public async Task A_mail_is_shown_in_a_frame_that_may_do_nothing()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        var path = (await rig.PathsAsync()).Single(p => p.StartsWith("/ops/mails/mail", StringComparison.Ordinal));
+        Assert.Contains("<iframe class=\"mail\" sandbox ", await browser.TextAsync(path), StringComparison.Ordinal);
+        using var mail = await browser.GetAsync(path.Replace("/mail?", "/html?", StringComparison.Ordinal));
+        Assert.Contains("sandbox;", mail.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        Assert.DoesNotContain("/pay/", await mail.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Every_act_is_done_by_its_form_and_is_in_the_audit()
+    {
+        using var browser = await rig.Ops.SignInAsync("operator");
+        async Task ActAsync(string account, string act, bool isOfInvoice, params (string, string)[] more)
+        {
+            // Only what the account's page has a form for.
+            var page = await browser.TextAsync("/ops/account?id=" + account);
+            Assert.Contains($"name=\"act\" value=\"{act}\"", page, StringComparison.Ordinal);
+            (string, string)[] fields = [("account", account), ("act", act), ("reason", $"test of {act}"), .. more];
+            using var answer = await browser.PostAsync("/ops/account/act", isOfInvoice ? [.. fields, ("number", await rig.NumberAsync(account))] : fields);
+            Assert.Equal((act, HttpStatusCode.SeeOther), (act, answer.StatusCode));
+            Assert.Contains("class=\"told\" role=\"status\"", await browser.TextAsync("/ops/account?id=" + account), StringComparison.Ordinal);
+        }
+
+        await ActAsync("a2", "pause", true, ("until", DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().DateTime).AddDays(9).ToString("yyyy-MM-dd", null)));
+        await ActAsync("a2", "unpause", true);
+        await ActAsync("a2", "retry_charge", true);
+        await ActAsync("a3", "exempt", true);
+        await ActAsync("a3", "unexempt", true);
+        await ActAsync("a6", "exempt", false);
+        await ActAsync("a6", "unexempt", false);
+        await ActAsync("a6", "hold", false);
+        await ActAsync("a6", "release_hold", false);
+        await ActAsync("a14", "grant_access", false, ("days", "3"));
+        await ActAsync("a7", "credit", false, ("amount", "1,50"));
+        // What can't be taken back is asked for twice.
+        foreach (var (account, act, more) in new[] { ("a8", "write_off", ""), ("a9", "void", ""), ("a15", "resolve_charge", "succeeded") })
+        {
+            using (var asked = await browser.PostAsync("/ops/account/act", ("account", account), ("act", act), ("reason", "once"), ("number", await rig.NumberAsync(account)), ("outcome", more)))
+            {
+                Assert.Equal(HttpStatusCode.OK, asked.StatusCode);
+                Assert.Contains("name=\"confirmed\" value=\"yes\"", await asked.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            }
+            await ActAsync(account, act, true, ("confirmed", "yes"), ("outcome", more));
+        }
+        using (var resent = await browser.PostAsync("/ops/mails/resend", ("all", "dead"), ("reason", "test of resend_mail")))
+        {
+            Assert.Equal(HttpStatusCode.SeeOther, resent.StatusCode);
+        }
+        using (var run = await browser.PostAsync("/ops/passes/run", ("pass", "dun"), ("reason", "test of run_pass")))
+        {
+            Assert.Equal(HttpStatusCode.SeeOther, run.StatusCode);
+        }
+        var audit = await browser.TextAsync("/ops/audit?operator=operator");
+        foreach (var act in new[]
+            {
+                "pause", "unpause", "retry_charge", "exempt", "unexempt", "hold", "release_hold", "grant_access", "credit", "write_off", "void", "resolve_charge", "resend_mail", "run_pass",
+            })
+        {
+            Assert.Contains($"<td>test of {act}</td>", audit, StringComparison.Ordinal);
+        }
+        Assert.DoesNotContain("<td>once</td>", audit, StringComparison.Ordinal);
+        Assert.Contains("test of write_off", await browser.TextAsync("/ops/audit.csv?account=a8"), StringComparison.Ordinal);
+        Assert.DoesNotContain("test of pause", await browser.TextAsync("/ops/audit?account=a8"), StringComparison.Ordinal);
+        Assert.Equal("paid", await rig.Rig.ScalarAsync<string>("select state from dunning.receivable where account_id = 'a15'"));
+    }
+
+    [Fact]
+    public async Task An_act_without_a_reason_or_with_nonsense_does_nothing()
+    {
+        using var browser = await rig.Ops.SignInAsync("operator");
+        var before = await rig.Rig.ScalarAsync<long>("select count(*) from dunning.event where type in ('operator.acted', 'action.rejected') and account_id = 'a10'");
+        foreach (var fields in new (string, string)[][]
+            {
+                [("act", "hold"), ("reason", " ")], [("act", "credit"), ("amount", "1.234"), ("reason", "x")], [("act", "credit"), ("amount", "-1"), ("reason", "x")],
+                [("act", "cancel"), ("reason", "x")], [("act", "grant_access"), ("days", "0"), ("reason", "x")],
+            })
+        {
+            using var answer = await browser.PostAsync("/ops/account/act", [("account", "a10"), .. fields]);
+            Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+            Assert.Contains("class=\"told fault\"", await browser.TextAsync("/ops/account?id=a10"), StringComparison.Ordinal);
+        }
+        Assert.Equal(before, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.event where type in ('operator.acted', 'action.rejected') and account_id = 'a10'"));
+    }
+}

@@ -1,0 +1,159 @@
+using System.Globalization;
+using System.Text;
+using Dunning.Documents.Exports;
+using Dunning.Model;
+using Dunning.Ops.Frame;
+using Dunning.Ops.Queries;
+using NodaTime;
+using NodaTime.Text;
+using Npgsql;
+
+namespace Dunning.Ops.Pages;
+
+/// <summary>Dunning cases: looked for, filtered, sorted, page by page, and as a file.</summary>
+internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Instant> now)
+{
+    private const int Rows = 50;
+    private const int Steps = 12;
+
+    private readonly CaseQueries _queries = new(source);
+
+    public void Map(IEndpointRouteBuilder app)
+    {
+        app.MapGet("/ops/cases", ShowAsync).Needs(OpsRole.Viewer);
+        app.MapGet("/ops/cases.csv", ExportAsync).Needs(OpsRole.Viewer);
+    }
+
+    private async Task ShowAsync(HttpContext http)
+    {
+        var (visit, ct, query) = (http.Ops(), http.RequestAborted, http.Request.Query);
+        var (show, w) = (new Show(visit.Words), visit.Words);
+        var filter = FilterOf(query);
+        var rows = await _queries.ListAsync(filter, CursorOf(query["after"]), Rows, ct);
+        var found = filter.Text is null ? [] : await _queries.FindAsync(filter.Text, 20, ct);
+        var currencies = await _queries.CurrenciesAsync(ct);
+        var next = rows.Count > Rows ? PathOf("/ops/cases", filter, Text(rows[Rows - 1].Cursor)) : null;
+        await frame.WriteAsync(http, new OpsPage
+        {
+            Title = w["nav.cases"],
+            Body = Html.Of(
+                $"""
+                {show.Filters("/ops/cases", Html.Of(
+                    $"{OpsForm.Field("q", w["cases.search"], filter.Text, type: "search", isRequired: false, limit: 200)}{show.Choice("state", w["case.state"], CaseQueries.States.Select(s => (s, w["state." + s])), query.ContainsKey("state") ? filter.State : filter.State ?? "")}{show.Choice("step", w["case.step"], Enumerable.Range(0, Steps).Select(s => (s.ToString(CultureInfo.InvariantCulture), show.Count(s))), filter.Step?.ToString(CultureInfo.InvariantCulture))}{show.Choice("currency", w["money.currency"], currencies.Union(filter.Currency is null ? [] : [filter.Currency], StringComparer.Ordinal).Select(c => (c, c)), filter.Currency)}{show.Choice("code", w["case.code"], Declines.All.Select(d => (d.Code, show.Name("code", d.Code))).OrderBy(d => d.Item2, StringComparer.OrdinalIgnoreCase), filter.Code)}{show.Choice("mark", w["case.mark"], CaseQueries.Marks.Select(m => (m, w["mark." + m])), filter.Mark)}{OpsForm.Choice("order", w["case.order"], CaseQueries.Orders.Select(o => (o, w["order." + o])), filter.Order)}"),
+                    Show.Link(PathOf("/ops/cases.csv", filter, null), w["export.csv"]))}{Found(show, filter, found)}{(rows.Count == 0 ? Show.Nothing(w[filter == new CaseFilter() { State = filter.State } ? "cases.none" : "cases.nomatch"]) : Html.Of(
+                    $"{Table(show, rows.Take(Rows), now())}{show.Next(next)}"))}
+                """),
+        });
+    }
+
+    private static Html Found(Show show, CaseFilter filter, IReadOnlyList<FoundRow> found) => filter.Text is null ? Html.Empty
+        : found.Count == 0 ? Show.Nothing(show.Words["cases.noaccount", ("text", filter.Text)])
+        : Html.Of(
+            $"""
+            {Show.Heading("accounts", show.Words["cases.accounts"])}{Show.Table(show.Words["cases.accounts"], [show.Words["account.id"], show.Words["account.name"], show.Words["account.access"], "#" + show.Words["account.unpaid"]],
+                found.Select(f => Show.Row(Show.Head(Show.Account(f.Id)), Show.Cell(f.Name), Show.Cell(AccessOf(show, f.Access, f.Closed, f.Purged)), Show.Figure(show.Count(f.Unpaid)))))}{Show.Heading("cases", show.Words["nav.cases"])}
+            """);
+
+    /// <summary>What a customer may do, as a word with a colour.</summary>
+    public static Html AccessOf(Show show, string access, bool isClosed, bool isPurged) =>
+        isPurged ? Show.Badge("", show.Words["access.purged"]) : isClosed ? Show.Badge("", show.Words["access.closed"])
+        : Show.Badge(access switch { "active" => "good", "suspended" => "bad", _ => "warn" }, show.Words["access." + access]);
+
+    private static Html Table(Show show, IEnumerable<CaseRow> rows, Instant at)
+    {
+        var w = show.Words;
+        return Show.Table(w["nav.cases"],
+            [w["account.id"], w["invoice.number"], "#" + w["invoice.amount"], w["case.state"], w["case.step"], w["case.code"], w["case.opened"], w["case.next"]],
+            rows.Select(r => Show.Row(
+                Show.Head(Html.Of($"{Show.Account(r.Account)}<br><span class=\"soft\">{r.Name}</span>")),
+                Show.Short(Show.Link(OpsPath.Of("/ops/account", ("id", r.Account)) + "#invoices", r.Number)),
+                Show.Figure(show.Amount(r.Amount, r.Currency)),
+                Show.Cell(Html.Of($"{State(show, r)}{Html.Each(MarksOf(r), m => Html.Of($" {Show.Badge("warn", w["mark." + m])}"))}")),
+                Show.Cell(show.Count(r.LastStep)),
+                Show.Cell(r.Code is null ? "–" : show.Name("code", r.Code)),
+                Show.Short(show.Time(r.OpenedAt)),
+                Show.Short(r.NextAt is { } next && r.State == "open" ? next <= at.ToDateTimeUtc() ? Html.Text(w["case.next.now"]) : show.Time(next) : Html.Text("–")))));
+    }
+
+    private static Html State(Show show, CaseRow r)
+    {
+        var state = r is { State: "open", Access: not "active" } ? "suspended" : r.State;
+        return Show.Badge(state switch { "paid" => "good", "open" => "warn", "suspended" or "written_off" => "bad", _ => "" }, show.Words["state." + state]);
+    }
+
+    private static IEnumerable<string> MarksOf(CaseRow r) =>
+        new[] { ("exhausted", r.Exhausted && r.State == "open"), ("paused", r.PausedUntil is not null), ("exempt", r.Exempt), ("held", r.Held), ("disputed", r.Disputed) }
+            .Where(m => m.Item2).Select(m => m.Item1);
+
+    private async Task ExportAsync(HttpContext http)
+    {
+        var w = http.Ops().Words;
+        http.Response.ContentType = "text/csv; charset=utf-8";
+        http.Response.Headers.ContentDisposition = "attachment; filename=\"cases.csv\"";
+        await using var csv = new CsvWriter(http.Response.Body, w.Code == "fr" ? CsvWriter.DefaultSeparator : ',');
+        await csv.RowAsync("account", "name", "subscription", "period_start", "invoice", "currency", "amount", "state", "access", "opened_at", "step", "step_on", "exhausted",
+            "paused_until", "exempt", "legal_hold", "disputed", "settled_at", "last_decline", "next_at");
+        await foreach (var r in _queries.ReadAsync(FilterOf(http.Request.Query), http.RequestAborted))
+        {
+            await csv.RowAsync(csv.Text(r.Account), csv.Text(r.Name), csv.Text(r.Subscription), Iso(r.PeriodStart), csv.Text(r.Number), r.Currency,
+                csv.Amount(r.Amount, Currency.Of(r.Currency)), r.State, r.Access, Show.Seconds(r.OpenedAt), r.LastStep.ToString(CultureInfo.InvariantCulture), Iso(r.LastStepOn),
+                YesNo(r.Exhausted), r.PausedUntil is { } until ? Iso(until) : "", YesNo(r.Exempt), YesNo(r.Held), YesNo(r.Disputed), r.SettledAt is { } settled ? Show.Seconds(settled) : "",
+                csv.Text(r.Code), r.NextAt is { } next ? Show.Seconds(next) : "");
+        }
+
+        static string Iso(DateOnly day) => LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(day));
+
+        static string YesNo(bool value) => value ? "true" : "false";
+    }
+
+    private static CaseFilter FilterOf(IQueryCollection query)
+    {
+        // Nobody comes here for what is over: that is asked for.
+        var state = query.ContainsKey("state") || query.ContainsKey("q") || query.ContainsKey("code") ? Of("state", CaseQueries.States) : "open";
+        return new CaseFilter(
+            state,
+            int.TryParse(query["step"], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null,
+            query["currency"].ToString() is { Length: 3 } currency ? currency : null,
+            Typed(query["code"], 100),
+            Of("mark", CaseQueries.Marks),
+            Typed(query["q"], 200),
+            Of("order", CaseQueries.Orders) ?? CaseQueries.Orders[0]);
+
+        string? Of(string name, IReadOnlyList<string> known) => known.Contains(query[name].ToString(), StringComparer.Ordinal) ? query[name].ToString() : null;
+    }
+
+    /// <summary>What was typed into a filter; null: nothing that could be looked for.</summary>
+    public static string? Typed(string? text, int limit) => text?.Trim() is { Length: > 0 } some && some.Length <= limit && !some.Any(char.IsControl) ? some : null;
+
+    private static string PathOf(string path, CaseFilter filter, string? after) => QueryOf(path,
+        ("q", filter.Text), ("state", filter.State ?? "any"), ("step", filter.Step?.ToString(CultureInfo.InvariantCulture)), ("currency", filter.Currency), ("code", filter.Code),
+        ("mark", filter.Mark), ("order", filter.Order), ("after", after));
+
+    private static string QueryOf(string path, params (string, string?)[] query) => OpsPath.Of(path, query);
+
+    private static string Text(CaseCursor cursor) => Encode(string.Create(CultureInfo.InvariantCulture,
+        $"{cursor.OpenedAt.Ticks}|{cursor.Currency}|{cursor.Amount}|{cursor.PeriodStart.DayNumber}|{cursor.Subscription}"));
+
+    private static CaseCursor? CursorOf(string? text) =>
+        Decode(text)?.Split('|', 5) is [var ticks, var currency, var amount, var day, var subscription]
+        && long.TryParse(ticks, NumberStyles.None, CultureInfo.InvariantCulture, out var opened) && opened <= DateTime.MaxValue.Ticks
+        && long.TryParse(amount, NumberStyles.None, CultureInfo.InvariantCulture, out var minor)
+        && int.TryParse(day, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= DateOnly.MaxValue.DayNumber
+            ? new CaseCursor(new DateTime(opened, DateTimeKind.Utc), currency, minor, subscription, DateOnly.FromDayNumber(number)) : null;
+
+    /// <summary>A place in a list, as it stands in an address.</summary>
+    public static string Encode(string text) => Microsoft.AspNetCore.WebUtilities.WebEncoders.Base64UrlEncode(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>The same back; null: it was none.</summary>
+    public static string? Decode(string? text)
+    {
+        try
+        {
+            return string.IsNullOrEmpty(text) ? null : Encoding.UTF8.GetString(Microsoft.AspNetCore.WebUtilities.WebEncoders.Base64UrlDecode(text)).Replace("\0", "", StringComparison.Ordinal);
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using Dunning.Hosting;
+using Dunning.Jobs;
+using Dunning.Ops.Frame;
+using Dunning.Ops.Queries;
+using Dunning.Passes;
+using Dunning.Postgres;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Ops.Pages;
+
+/// <summary>Each pass: how it last went on whichever server, when it runs next, what waits for it, and a button that runs it now.</summary>
+internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSource source, PassWorker worker, JobSettings jobs, Func<PassKind, CancellationToken, Task> trigger, Func<Instant> now)
+{
+    private const int Runs = 30;
+
+    private readonly OverviewQueries _overview = new(source);
+    private readonly PassQueries _passes = new(source);
+
+    public void Map(IEndpointRouteBuilder app)
+    {
+        app.MapGet("/ops/passes", ShowAsync).Needs(OpsRole.Viewer);
+        app.MapPost("/ops/passes/run", RunAsync).Needs(OpsRole.Operator);
+    }
+
+    private async Task ShowAsync(HttpContext http)
+    {
+        var (visit, at, ct) = (http.Ops(), now(), http.RequestAborted);
+        var (show, w) = (new Show(visit.Words), visit.Words);
+        var asked = http.Request.Query["pass"].ToString();
+        var pass = JobSettings.Passes.Any(p => Texts.Pass[p] == asked) ? asked : null;
+        var backlog = (await _overview.BacklogAsync(at, ct)).ToDictionary(b => b.Pass, StringComparer.Ordinal);
+        var states = (await _passes.StatesAsync(ct)).ToLookup(s => s.Pass, StringComparer.Ordinal);
+        var runs = await _passes.RunsAsync(pass, Runs, ct);
+        await frame.WriteAsync(http, new OpsPage
+        {
+            Title = w["nav.passes"],
+            Body = Html.Of(
+                $"""
+                <p class="soft">{w["pass.intro"]} {show.Time(at)} UTC</p>
+                {(worker.Mismatch is { } why ? OpsFrame.Told(new OpsFlash(why, IsFault: true)) : Html.Empty)}{Show.Table(w["nav.passes"],
+                    [w["pass.name"], w["pass.last"], "#" + w["pass.duration"], w["pass.outcome"], "#" + w["pass.failures"], w["pass.next"], "#" + w["pass.backlog"], w["pass.oldest"]],
+                    JobSettings.Passes.Select(p => Row(show, Texts.Pass[p], states[Texts.Pass[p]].FirstOrDefault(), backlog.GetValueOrDefault(Texts.Pass[p]), NextOf(p, at), at)))}{RunForm(visit, show, pass)}
+                {Show.Heading("runs", pass is null ? w["pass.runs"] : w["pass.runs.of", ("pass", show.Name("pass", pass))])}<p class="soft">{w["pass.runs.note"]}{(pass is null ? Html.Empty : Html.Of($" {Show.Link("/ops/passes#runs", w["pass.runs.all"])}"))}</p>
+                {(runs.Count == 0 ? Show.Nothing(w["pass.runs.none"]) : Show.Table(w["pass.runs"],
+                    [w["pass.started"], w["pass.name"], w["pass.server"], "#" + w["pass.duration"], w["pass.outcome"], "#" + w["pass.accounts"], "#" + w["pass.charges"], "#" + w["pass.mails"]],
+                    runs.Select(r => Show.Row(Show.Short(show.Time(r.StartedAt)), Show.Head(Show.Link(OpsPath.Of("/ops/passes", ("pass", r.Pass)) + "#runs", show.Name("pass", r.Pass))), Show.Cell(r.Server),
+                        Show.Figure(Seconds(show, r.EndedAt - r.StartedAt)), Show.Cell(Outcome(show, r.Outcome, r.Error, r.Faults)), Show.Figure(show.Count(r.Accounts)),
+                        Show.Figure(w["pass.charges.of", ("good", show.Count(r.ChargesSucceeded)), ("bad", show.Count(r.ChargesFailed)), ("open", show.Count(r.ChargesUnknown + r.ChargesPending))]), Show.Figure(show.Count(r.MailsSent))))))}
+                """),
+        });
+    }
+
+    private static Html Row(Show show, string pass, PassStateRow? state, BacklogRow? waits, Instant? next, Instant at) => Show.Row(
+        Show.Head(Html.Of($"{Show.Link(OpsPath.Of("/ops/passes", ("pass", pass)) + "#runs", show.Name("pass", pass))}<br><span class=\"soft\">{show.Words["pass.does." + pass]}</span>")),
+        Show.Short(state is null ? Html.Text(show.Words["pass.never"]) : show.Time(state.StartedAt)),
+        Show.Figure(state?.EndedAt is { } ended ? Seconds(show, ended - state.StartedAt) : "–"),
+        Show.Cell(state is null ? Html.Text("–") : state.EndedAt is null ? Show.Badge("", show.Words["pass.running"]) : Outcome(show, state.Outcome ?? "", state.Error, 0)),
+        Show.Figure(show.Count(state?.Failures ?? 0)),
+        Show.Short(next is { } on ? show.Time(on) : Html.Text(show.Words["pass.off"])),
+        Show.Figure(show.Count(waits?.Count ?? 0)),
+        Show.Cell(waits is null ? "–" : show.Span(at - Instant.FromDateTimeUtc(waits.Since))));
+
+    private static Html Outcome(Show show, string outcome, string? error, int faults) => Html.Of(
+        $"{Show.Badge(outcome == "done" ? "good" : outcome is "faults" or "failed" or "refused" ? "bad" : "warn", show.Name("pass.outcome", outcome))}{(faults > 0 ? Html.Of($" {show.Count(faults)}") : Html.Empty)}{(error is null ? Html.Empty : Html.Of($" <span class=\"soft\">{error}</span>"))}");
+
+    private static string Seconds(Show show, TimeSpan span) => span.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture).Replace(".", show.Words["number.decimal"], StringComparison.Ordinal) + "\u00a0s";
+
+    private static Html RunForm(OpsVisit visit, Show show, string? pass) => !visit.User.May(OpsRole.Operator) ? Html.Empty : Html.Of(
+        $"""
+        {Show.Heading("run", visit.Words["pass.run"])}<p class="soft">{visit.Words["pass.run.note"]}</p>
+        {OpsForm.Post(visit, "/ops/passes/run", visit.Words["pass.run"], OpsForm.Choice("pass", visit.Words["pass.name"], JobSettings.Passes.Select(p => (Texts.Pass[p], show.Name("pass", Texts.Pass[p]))), pass))}
+        """);
+
+    private async Task RunAsync(HttpContext http)
+    {
+        var w = http.Ops().Words;
+        var asked = (await http.Request.ReadFormAsync(http.RequestAborted))["pass"].ToString();
+        if (await OpsForm.MandateAsync(http) is not { } mandate)
+        {
+            await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["form.noreason"], IsFault: true));
+            return;
+        }
+        if (JobSettings.Passes.Where(p => Texts.Pass[p] == asked).Cast<PassKind?>().FirstOrDefault() is not { } pass)
+        {
+            await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["act.unknown"], IsFault: true));
+            return;
+        }
+        await desk.NoteAsync(mandate, AuditAct.RunPass, asked, http.RequestAborted);
+        await trigger(pass, http.RequestAborted);
+        await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["pass.run.done", ("pass", new Show(w).Name("pass", asked))]));
+    }
+
+    private Instant? NextOf(PassKind pass, Instant at) => jobs.Cron[pass] == JobSettings.Off ? null : CronText.NextAfter(jobs.Cron[pass], at, jobs.Zone);
+}

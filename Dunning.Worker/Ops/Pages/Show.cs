@@ -1,0 +1,126 @@
+using System.Globalization;
+using Dunning.Model;
+using Dunning.Ops.Frame;
+using NodaTime;
+using NodaTime.Text;
+
+namespace Dunning.Ops.Pages;
+
+/// <summary>How the pages write numbers, instants and tables in one language. Instants are UTC, and where they stand it says so.</summary>
+internal sealed class Show(OpsWords words)
+{
+    private static readonly LocalDateTimePattern s_minute = LocalDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm");
+    private static readonly LocalDateTimePattern s_second = LocalDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm:ss");
+
+    /// <summary>The texts.</summary>
+    public OpsWords Words { get; } = words;
+
+    /// <summary>An amount of minor units.</summary>
+    public string Amount(long minor, string currency) => Words.Language.Amount(minor, Currency.Of(currency));
+
+    /// <summary>A whole number, in groups of three.</summary>
+    public string Count(long number)
+    {
+        var digits = number.ToString("N0", CultureInfo.InvariantCulture);
+        return digits.Replace(",", Words["number.group"], StringComparison.Ordinal);
+    }
+
+    /// <summary>A share in percent with one decimal; none of none is a dash.</summary>
+    public string Percent(long part, long whole) => whole == 0 ? "–" : Words["number.percent",
+        ("number", ((decimal)part * 100 / whole).ToString("F1", CultureInfo.InvariantCulture).Replace(".", Words["number.decimal"], StringComparison.Ordinal))];
+
+    /// <summary>An instant to the minute, UTC.</summary>
+    public Html Time(DateTime utc) => Time(Instant.FromDateTimeUtc(DateTime.SpecifyKind(utc, DateTimeKind.Utc)));
+
+    /// <summary>An instant to the minute, UTC.</summary>
+    public Html Time(Instant at) => Html.Of($"""<time datetime="{InstantPattern.General.Format(at)}">{s_minute.Format(at.InUtc().LocalDateTime)}</time>""");
+
+    /// <summary>An instant to the minute, UTC, or a dash.</summary>
+    public Html Time(DateTime? utc) => utc is { } at ? Time(at) : Html.Text("–");
+
+    /// <summary>An instant to the second, UTC.</summary>
+    public static string Seconds(DateTime utc) => s_second.Format(LocalDateTime.FromDateTime(utc));
+
+    /// <summary>A day, as a table has it.</summary>
+    public static Html Day(LocalDate day) => Html.Of($"""<time datetime="{LocalDatePattern.Iso.Format(day)}">{LocalDatePattern.Iso.Format(day)}</time>""");
+
+    /// <summary>A day, as a table has it.</summary>
+    public static Html Day(DateOnly day) => Day(LocalDate.FromDateOnly(day));
+
+    /// <summary>How long, in the largest unit that says something.</summary>
+    public string Span(Duration span)
+    {
+        var seconds = Math.Max(0, (long)span.TotalSeconds);
+        return seconds switch
+        {
+            < 120 => Words["span.seconds", ("n", Count(seconds))],
+            < 7200 => Words["span.minutes", ("n", Count(seconds / 60))],
+            < 172_800 => Words["span.hours", ("n", Count(seconds / 3600))],
+            _ => Words["span.days", ("n", Count(seconds / 86_400))],
+        };
+    }
+
+    /// <summary>A stored name in words: its text, where there is one below that part, else the name without underscores.</summary>
+    public string Name(string part, string name) => Words.Find($"{part}.{name}") ?? name.Replace('_', ' ');
+
+    /// <summary>A table that scrolls in itself; the heads say which columns are numbers by a leading <c>#</c>.</summary>
+    public static Html Table(string caption, IEnumerable<string> heads, IEnumerable<Html> rows, bool isCaptionShown = false) => Html.Of(
+        $"""
+        <div class="table" tabindex="0" role="region" aria-label="{caption}"><table>
+        <caption class="{(isCaptionShown ? "" : "unseen")}">{caption}</caption>
+        <thead><tr>{Html.Each(heads, h => h.StartsWith('#') ? Html.Of($"<th scope=\"col\" class=\"number\">{h[1..]}</th>") : Html.Of($"<th scope=\"col\">{h}</th>"))}</tr></thead>
+        <tbody>
+        {rows}</tbody>
+        </table></div>
+
+        """);
+
+    /// <summary>A row of cells.</summary>
+    public static Html Row(params Html[] cells) => Html.Of($"<tr>{cells}</tr>\n");
+
+    /// <summary>A cell of text.</summary>
+    public static Html Cell(string? text) => Html.Of($"<td>{text}</td>");
+
+    /// <summary>A cell.</summary>
+    public static Html Cell(Html markup) => Html.Of($"<td>{markup}</td>");
+
+    /// <summary>A cell that does not break.</summary>
+    public static Html Short(Html markup) => Html.Of($"<td class=\"nowrap\">{markup}</td>");
+
+    /// <summary>A cell with a number.</summary>
+    public static Html Figure(string text) => Html.Of($"<td class=\"number\">{text}</td>");
+
+    /// <summary>The cell that names its row.</summary>
+    public static Html Head(Html markup) => Html.Of($"<th scope=\"row\">{markup}</th>");
+
+    /// <summary>A link to one of our pages.</summary>
+    public static Html Link(string path, string text) => Html.Of($"<a href=\"{path}\">{text}</a>");
+
+    /// <summary>A link to an account's page.</summary>
+    public static Html Account(string id) => Link(OpsPath.Of("/ops/account", ("id", id)), id);
+
+    /// <summary>A heading with an anchor.</summary>
+    public static Html Heading(string id, string text) => Html.Of($"<h2 id=\"{id}\">{text}</h2>\n");
+
+    /// <summary>A word with a colour that means the same as the word.</summary>
+    public static Html Badge(string kind, string text) => Html.Of($"<span class=\"badge {kind}\">{text}</span>");
+
+    /// <summary>What to read where a list is empty.</summary>
+    public static Html Nothing(string text) => Html.Of($"<p class=\"nothing\">{text}</p>\n");
+
+    /// <summary>A form of filters: it leads to an address that can be kept.</summary>
+    public Html Filters(string path, Html fields, Html more = default) => Html.Of(
+        $"""
+        <form class="filters" method="get" action="{path}">
+        {fields}<p class="press"><button>{Words["filter.button"]}</button> {Link(path, Words["filter.clear"])} {more}</p>
+        </form>
+
+        """);
+
+    /// <summary>A list to choose of, with "any" first.</summary>
+    public Html Choice(string name, string label, IEnumerable<(string Value, string Text)> options, string? chosen) =>
+        OpsForm.Choice(name, label, options.Prepend(("", Words["filter.any"])), chosen ?? "");
+
+    /// <summary>The way to the next rows; nothing where these are the last.</summary>
+    public Html Next(string? path) => path is null ? Html.Empty : Html.Of($"<p class=\"pager\"><a class=\"button\" rel=\"next\" href=\"{path}\">{Words["page.next"]}</a></p>\n");
+}

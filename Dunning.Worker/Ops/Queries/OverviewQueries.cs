@@ -1,0 +1,140 @@
+using Dapper;
+using Dunning.Postgres;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Ops.Queries;
+
+#pragma warning disable CS1591 // rows for one page; their names say what they are
+
+/// <summary>What attempts came to on one day (UTC) in one currency: minor units, what was given back taken off.</summary>
+public sealed record TakingsRow(DateOnly Day, string Currency, long Charges, long Charged, long Recoveries, long Recovered, long Failures, long Failed);
+
+/// <summary>What is owed now, in one currency.</summary>
+/// <param name="Currency">The currency.</param>
+/// <param name="DueCount">Invoices that are issued and neither paid nor declined yet.</param>
+/// <param name="Due">Their sum.</param>
+/// <param name="PastDueCount">Invoices with a dunning case of accounts that have access.</param>
+/// <param name="PastDue">Their sum.</param>
+/// <param name="SuspendedCount">Unpaid invoices of suspended accounts.</param>
+/// <param name="Suspended">Their sum.</param>
+public sealed record OwedRow(string Currency, long DueCount, long Due, long PastDueCount, long PastDue, long SuspendedCount, long Suspended);
+
+/// <summary>How much is due for a pass, and since when the oldest has been.</summary>
+public sealed record BacklogRow(string Pass, long Count, DateTime Since);
+
+/// <summary>How things stand besides money.</summary>
+public sealed record StandingRow(
+    long Suspended, long ToBePurged, DateTime? OutageSince, long Unknown, long Stuck, DateTime? UnknownSince, long MailsWaiting, DateTime? MailsSince, long MailsDead, long Bouncing);
+
+/// <summary>Dunning cases of a year by the week or month in which they opened; which of the columns are null says by what they are counted.</summary>
+/// <param name="Week">The Monday, of rows by week.</param>
+/// <param name="Month">The first, of rows by step or code.</param>
+/// <param name="Currency">The currency.</param>
+/// <param name="Step">The last step that was made.</param>
+/// <param name="Code">Of the first decline.</param>
+/// <param name="Outcome"><c>open</c>, <c>suspended</c>, <c>recovered</c>, <c>written_off</c> or <c>voided</c>.</param>
+/// <param name="Count">So many.</param>
+/// <param name="Amount">Their sum, minor units.</param>
+public sealed record CaseCountRow(DateOnly? Week, DateOnly? Month, string Currency, int? Step, string? Code, string Outcome, long Count, long Amount);
+
+#pragma warning restore CS1591
+
+/// <summary>What the overview asks. Sums are per currency, never across.</summary>
+internal sealed class OverviewQueries(NpgsqlDataSource source)
+{
+    /// <summary>What the attempts of each day since then came to.</summary>
+    public async Task<IReadOnlyList<TakingsRow>> TakingsAsync(Instant since, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<TakingsRow>(new CommandDefinition(
+            """
+            select (first_called_at at time zone 'UTC')::date as day, currency,
+                   count(*) filter (where state = 'succeeded') as charges,
+                   coalesce(sum(amount - refunded) filter (where state = 'succeeded'), 0)::bigint as charged,
+                   count(*) filter (where state = 'succeeded' and kind <> 'first') as recoveries,
+                   coalesce(sum(amount - refunded) filter (where state = 'succeeded' and kind <> 'first'), 0)::bigint as recovered,
+                   count(*) filter (where state = 'failed') as failures,
+                   coalesce(sum(amount) filter (where state = 'failed'), 0)::bigint as failed
+            from dunning.charge where first_called_at >= @since
+            group by 1, 2 order by 1, 2
+            """,
+            new { since = since.Utc() }, cancellationToken: ct))).AsList();
+    }
+
+    /// <summary>What is owed now.</summary>
+    public async Task<IReadOnlyList<OwedRow>> OwedAsync(CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<OwedRow>(new CommandDefinition(
+            """
+            select i.currency,
+                   count(*) filter (where r.case_schedule is null) as due_count,
+                   coalesce(sum(i.amount_due) filter (where r.case_schedule is null), 0)::bigint as due,
+                   count(*) filter (where r.case_schedule is not null and a.access = 'active') as past_due_count,
+                   coalesce(sum(i.amount_due) filter (where r.case_schedule is not null and a.access = 'active'), 0)::bigint as past_due,
+                   count(*) filter (where r.case_schedule is not null and a.access <> 'active') as suspended_count,
+                   coalesce(sum(i.amount_due) filter (where r.case_schedule is not null and a.access <> 'active'), 0)::bigint as suspended
+            from dunning.receivable r
+            join dunning.invoice i using (subscription_id, period_start)
+            join dunning.account a on a.id = r.account_id
+            where r.state = 'open'
+            group by i.currency order by i.currency
+            """,
+            cancellationToken: ct))).AsList();
+    }
+
+    /// <summary>What is due for each pass; those for which nothing is are left out. No account of these is behind: they are what the next run takes.</summary>
+    public async Task<IReadOnlyList<BacklogRow>> BacklogAsync(Instant now, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<BacklogRow>(new CommandDefinition(
+            """
+            select pass, count(*) as count, min(at) as since from dunning.due
+            where pass = any(@passes) and at <= @now group by pass
+            """,
+            new { passes = Texts.Pass.Values.Select(p => Texts.Pass[p]).ToArray(), now = now.Utc() }, cancellationToken: ct))).AsList();
+    }
+
+    /// <summary>Accounts, charges, gateway and mails that need somebody's eye.</summary>
+    public async Task<StandingRow> StandingAsync(LocalDate purgedUntil, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return await connection.QuerySingleAsync<StandingRow>(new CommandDefinition(
+            """
+            select (select count(*) from dunning.account where access <> 'active' and purged_at is null) as suspended,
+                   (select count(*) from dunning.account where access <> 'active' and purge_on <= @until and purged_at is null and not legal_hold and not exempt) as to_be_purged,
+                   (select began_at from dunning.outage where ended_at is null) as outage_since,
+                   u.unknown, u.stuck, u.unknown_since, m.mails_waiting, m.mails_since,
+                   (select count(*) from dunning.outbox where state = 'dead') as mails_dead,
+                   (select count(*) from dunning.contact where bounced_at is not null and not removed) as bouncing
+            from (select count(*) as unknown, count(*) filter (where stuck) as stuck, min(first_called_at) as unknown_since
+                  from dunning.charge where state in ('in_flight', 'unknown', 'pending') and state <> 'pending') u,
+                 (select count(*) as mails_waiting, min(decided_at) as mails_since
+                  from dunning.outbox where state in ('pending', 'held') and state = 'pending') m
+            """,
+            new { until = purgedUntil.Date() }, cancellationToken: ct));
+    }
+
+    /// <summary>Cases opened since then: by week; by month and step; by month and code of the first decline.</summary>
+    public async Task<IReadOnlyList<CaseCountRow>> CasesAsync(Instant since, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<CaseCountRow>(new CommandDefinition(
+            """
+            with cases as (
+                select date_trunc('week', r.case_opened_at at time zone 'UTC')::date as week, date_trunc('month', r.case_opened_at at time zone 'UTC')::date as month,
+                       i.currency, r.case_last_step as step, coalesce(f.code, '') as code, i.amount_due,
+                       case when r.state = 'paid' then 'recovered' when r.state <> 'open' then r.state when a.access = 'active' then 'open' else 'suspended' end as outcome
+                from dunning.receivable r
+                join dunning.invoice i using (subscription_id, period_start)
+                join dunning.account a on a.id = r.account_id
+                left join (select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
+                           where state = 'failed' order by subscription_id, period_start, first_called_at) f using (subscription_id, period_start)
+                where r.case_schedule is not null and r.case_opened_at >= @since)
+            select week, month, currency, step, code, outcome, count(*) as count, sum(amount_due)::bigint as amount
+            from cases group by grouping sets ((week, currency, outcome), (month, currency, step, outcome), (month, currency, code, outcome))
+            """,
+            new { since = since.Utc() }, cancellationToken: ct))).AsList();
+    }
+}
