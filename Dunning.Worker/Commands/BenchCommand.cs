@@ -4,7 +4,7 @@ using Dunning.Commands.Bench;
 
 namespace Dunning.Commands;
 
-/// <summary><c>bench renewals</c>, <c>bench due-scan</c>, <c>bench mails</c>: how fast this machine is, told as ratios to what the same server can do at all.</summary>
+/// <summary><c>bench renewals</c>, <c>bench due-scan</c>, <c>bench mails</c>, <c>bench pages</c>: how fast this machine is, told as ratios to what the same server can do at all.</summary>
 internal static class BenchCommand
 {
     public static Command Create(CommandContext context) => new("bench",
@@ -15,11 +15,13 @@ internal static class BenchCommand
           dunning bench renewals --accounts 20000 --baseline
           dunning bench due-scan --accounts 1000000 --due 1000
           dunning bench mails --count 10000
+          dunning bench pages --accounts 50000
         """)
     {
         Renewals(context),
         DueScan(context),
         Mails(context),
+        Pages(context),
     };
 
     private static Command Renewals(CommandContext context)
@@ -135,6 +137,40 @@ internal static class BenchCommand
             progress.Dispose();
             await context.Output.WriteLineAsync(parsed.GetValue(json) ? result.ToJson() : result.ToText());
             return CommandLine.Ok;
+        });
+        return command;
+    }
+
+    private static Command Pages(CommandContext context)
+    {
+        var accounts = Number("--accounts", "How many accounts, each with twelve months of invoices, charges, mails and events", 50_000, 100, 1_000_000);
+        var requests = Number("--requests", "Requests of each page that count", 20, 10, 1000);
+        var serve = new Option<bool>("--serve") { Description = "Afterwards keep the service up until Ctrl-C, to look at the pages; its address and password are told" };
+        var json = new Option<bool>("--json") { Description = "The result as JSON" };
+        var command = new Command("pages",
+            """
+            Make a book with a year behind it, start the service on it and ask for each of the operators' pages again and again. Exit code 1 when one takes
+            more than 300 ms in more than one of twenty requests.
+
+              dunning bench pages --accounts 50000
+            """)
+        { accounts, requests, serve, json };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var settings = context.ReadSettings(parsed);
+            await using var server = await BenchServer.StartAsync(settings, ct);
+            using var progress = new ProgressLine(context.Error, "bench", context.Time);
+            var result = await ToTheEndAsync(() => new PagesBench(server, settings, context.Configure(parsed), context.Time, progress).RunAsync(
+                parsed.GetValue(accounts)!.Value, parsed.GetValue(requests)!.Value, parsed.GetValue(serve) ? ServeAsync : null, ct), ct);
+            progress.Dispose();
+            await context.Output.WriteLineAsync(parsed.GetValue(json) ? result.ToJson() : result.ToText());
+            return result.IsFast ? CommandLine.Ok : CommandLine.Wanting;
+
+            async Task ServeAsync(string where)
+            {
+                await context.Error.WriteLineAsync("the pages are at " + where + "; Ctrl-C ends");
+                await Task.Delay(Timeout.InfiniteTimeSpan, context.Time, ct).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            }
         });
         return command;
     }
