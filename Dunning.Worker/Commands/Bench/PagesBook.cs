@@ -148,7 +148,7 @@ internal sealed class PagesBook(WorkerSettings settings)
                          first_called_at as at, jsonb_strip_nulls(jsonb_build_object('subscription', subscription_id, 'plan', 'team', 'period_start', period_start, 'amount', amount, 'currency', currency, 'code', code)) as facts,
                          case when first_called_at > @today::timestamptz - interval '1 day' then 'pending' when abs(hashtext(key)) % 5000 = 0 then 'dead' else 'accepted' end as state
                   from dunning.charge c) m
-            order by at, account_id;
+            order by m.at, account_id;
             update dunning.account a set mail_count = m.n from (select account_id, max(mail_number) as n from dunning.outbox group by 1) m where m.account_id = a.id;
             """),
         ("the rest",
