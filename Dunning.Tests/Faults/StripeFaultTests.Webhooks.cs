@@ -3,6 +3,8 @@ using System.Text.RegularExpressions;
 using Dapper;
 using Dunning.Events;
 using Dunning.Gateways.Webhooks;
+using Dunning.Hosting;
+using Dunning.Housekeeping;
 using Dunning.Passes;
 using Dunning.Ports;
 using Dunning.Postgres;
@@ -224,9 +226,9 @@ public sealed partial class StripeFaultTests
         // And is forgotten two months after that; what it was about stands nowhere any more.
         await using var last = await source.OpenConnectionAsync();
         Assert.Equal(0, await last.ExecuteScalarAsync<long>("select count(object_id) from dunning.webhook"));
-        await new WebhookStore(source).PruneAsync(_now + Duration.FromDays(60), default);
+        await new Housekeeper(source, new RetentionSettings(), () => _now + Duration.FromDays(60)).RunAsync(default);
         Assert.Equal($"ignored {Count}", await StatesAsync(source));
-        await new WebhookStore(source).PruneAsync(_now + Duration.FromDays(61), default);
+        await new Housekeeper(source, new RetentionSettings(), () => _now + Duration.FromDays(61)).RunAsync(default);
         Assert.Equal("", await StatesAsync(source));
     }
 

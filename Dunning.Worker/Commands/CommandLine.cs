@@ -90,6 +90,7 @@ public static class CommandLine
         root.Add(OperatorCommands.Account(context));
         root.Add(UserCommand.Create(context));
         root.Add(GuardCommand.Create(context));
+        root.Add(HousekeepingCommand.Create(context));
         root.Add(DemoCommand.Create(context));
         root.Add(MailCommand.Create(context));
         root.Add(GatewayCommand.Create(context));

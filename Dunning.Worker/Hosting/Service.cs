@@ -1,4 +1,5 @@
 using Dunning.Gateways.Webhooks;
+using Dunning.Housekeeping;
 using Dunning.Jobs;
 using Dunning.Ops;
 using Dunning.Ops.Pages;
@@ -81,6 +82,9 @@ internal sealed class Service : IAsyncDisposable
         {
             builder.Services.AddTransient(PassJobs.TypeOf(pass));
         }
+        builder.Services.AddHostedService(provider => new HousekeepingJob(
+            new Housekeeper(database.Source, settings.Retention, () => Instant.FromDateTimeOffset(time.GetUtcNow())), settings.Retention.At, settings.Jobs.TimeZone,
+            time, provider.GetRequiredService<ILogger<HousekeepingJob>>()));
         if (settings.Documents.EInvoicing is { } eInvoicing)
         {
             builder.Services.AddHostedService(provider => new EInvoicingJob(
@@ -92,7 +96,7 @@ internal sealed class Service : IAsyncDisposable
             builder.Services.AddSingleton(provider => new WebhookJob(
                 () => new WebhookWork(engine!.Webhooks!, webhooks, engine.ToldAsync, () => Instant.FromDateTimeOffset(time.GetUtcNow()),
                     provider.GetRequiredService<ILogger<WebhookWork>>()),
-                webhooks, time, provider.GetRequiredService<ILogger<WebhookJob>>()));
+                time, provider.GetRequiredService<ILogger<WebhookJob>>()));
             builder.Services.AddHostedService(provider => provider.GetRequiredService<WebhookJob>());
         }
         CardDesk? desk = null;

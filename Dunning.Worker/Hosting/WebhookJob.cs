@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Dunning.Gateways.Webhooks;
-using NodaTime;
 
 namespace Dunning.Hosting;
 
@@ -8,10 +7,9 @@ namespace Dunning.Hosting;
 /// Works off what the gateway has told, while the service runs: as soon as it has come here, and each half minute what came to other servers or is to be
 /// tried again. No pass: what it decides is decided for one account at a time, as actions are.
 /// </summary>
-internal sealed class WebhookJob(Func<WebhookWork> open, WebhookStore store, TimeProvider time, ILogger<WebhookJob> logger) : BackgroundService
+internal sealed class WebhookJob(Func<WebhookWork> open, TimeProvider time, ILogger<WebhookJob> logger) : BackgroundService
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_betweenPrunes = TimeSpan.FromHours(1);
 
     private readonly Channel<bool> _calls = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -22,17 +20,11 @@ internal sealed class WebhookJob(Func<WebhookWork> open, WebhookStore store, Tim
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var work = open();
-        long? prunedAt = null;
         while (true)
         {
             try
             {
                 await work.RunAsync(stoppingToken);
-                if (prunedAt is not { } at || time.GetElapsedTime(at) >= s_betweenPrunes)
-                {
-                    await store.PruneAsync(Instant.FromDateTimeOffset(time.GetUtcNow()), stoppingToken);
-                    prunedAt = time.GetTimestamp();
-                }
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {

@@ -52,6 +52,8 @@ public sealed record WorkerSettings
 
     /// <summary>Who is told of what is wrong.</summary>
     public required AlertSettings Alerts { get; init; }
+    /// <summary>How long is kept what the books do not need.</summary>
+    public required RetentionSettings Retention { get; init; }
 
     /// <summary>Limits of a pass in the service.</summary>
     public required PassLimits Limits { get; init; }
@@ -110,6 +112,7 @@ public sealed record WorkerSettings
         var guards = Take(GuardSettings.Read(flat));
         var signals = Take(SignalSettings.Read(flat));
         var alerts = Take(AlertSettings.Read(flat));
+        var retention = Take(RetentionSettings.Read(flat));
         var limits = new PassLimits
         {
             BatchSize = Int("Passes:BatchSize", 250, 1, 2000),
@@ -159,6 +162,7 @@ public sealed record WorkerSettings
             Signals = signals!,
             Alerts = alerts!,
             Guards = guards!,
+            Retention = retention!,
             Limits = limits,
             ConnectionString = Given("ConnectionStrings:Dunning"),
             DatabaseFolder = Given("Database:Folder"),

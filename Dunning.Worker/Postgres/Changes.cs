@@ -53,13 +53,14 @@ internal sealed class Changes
         Require(after.Id == before.Id, "the decision is on another account");
         Require(after.EventCount == before.EventCount + decision.Events.Length, "EventCount doesn't count the decision's events");
         changes.Accounts.Add(decision);
-        if (!SameIdentity(before, after))
-        {
-            changes.Identities.Add(after);
-        }
         if (after.ErasedAt is not null && before.ErasedAt is null)
         {
+            // It takes the identity along, by which it finds what else there is of it.
             changes.Erased.Add(after);
+        }
+        else if (!SameIdentity(before, after))
+        {
+            changes.Identities.Add(after);
         }
         changes.CompareContacts(before, after);
         changes.CompareMethods(before, after);

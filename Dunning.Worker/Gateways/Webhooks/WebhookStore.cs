@@ -28,7 +28,6 @@ internal sealed class WebhookStore(NpgsqlDataSource source)
     private static readonly Duration s_lease = Duration.FromMinutes(5);
 
     // Gateways deliver again for days, and people for weeks; an event that comes again after that is worked off again, which harms nothing.
-    private static readonly Duration s_keep = Duration.FromDays(60);
 
     /// <summary>Keeps events, each once. One that had failed for good and is sent again is tried again.</summary>
     public async Task TakeAsync(string gateway, IReadOnlyCollection<WebhookEvent> events, Instant now, CancellationToken ct)
@@ -98,14 +97,6 @@ internal sealed class WebhookStore(NpgsqlDataSource source)
         };
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<string>(new CommandDefinition(sql, new { id }, cancellationToken: ct))).AsList();
-    }
-
-    /// <summary>Forgets what was settled long ago.</summary>
-    public async Task PruneAsync(Instant now, CancellationToken ct)
-    {
-        await using var connection = await source.OpenConnectionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition(
-            "delete from dunning.webhook where settled_at < @before", new { before = (now - s_keep).Utc() }, cancellationToken: ct));
     }
 
     /// <summary>What waits and what has failed.</summary>

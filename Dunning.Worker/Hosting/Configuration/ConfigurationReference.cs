@@ -13,6 +13,7 @@ internal static class ConfigurationReference
         ("Mail", "Mail", "How mails leave and how they look: [delivery.md](delivery.md), [mails.md](mails.md)."),
         ("Documents", "Documents", "How invoices look and where they are handed in: [documents.md](documents.md)."),
         ("Guards", "Guards", "What stops harm to many: [guards.md](guards.md)."),
+        ("Retention", "Retention", "What is kept no longer than it is needed: [housekeeping.md](housekeeping.md). Invoices, credit notes, documents and the audit are kept for good."),
         ("Jobs", "Jobs", "When the passes run."),
         ("Passes", "Passes", "Limits of a pass."),
     ];
