@@ -16,6 +16,9 @@ public sealed class Database : IAsyncDisposable
     private readonly EmbeddedServer? _server;
     private readonly Func<CancellationToken, Task>? _drop;
 
+    /// <summary>The folder of the private server; null: the server is somebody else's.</summary>
+    public string? Folder => _server?.Folder;
+
     private Database(string connectionString, EmbeddedServer? server, Func<CancellationToken, Task>? drop)
     {
         (ConnectionString, _server, _drop) = (connectionString, server, drop);

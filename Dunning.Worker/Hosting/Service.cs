@@ -2,6 +2,7 @@ using Dunning.Gateways.Webhooks;
 using Dunning.Housekeeping;
 using Dunning.Jobs;
 using Dunning.Ops;
+using Dunning.Ops.Alerts;
 using Dunning.Ops.Pages;
 using Dunning.Ops.Signals;
 using Dunning.Passes;
@@ -99,6 +100,14 @@ internal sealed class Service : IAsyncDisposable
                 time, provider.GetRequiredService<ILogger<WebhookJob>>()));
             builder.Services.AddHostedService(provider => provider.GetRequiredService<WebhookJob>());
         }
+        builder.Services.AddSingleton(provider => new AlertJob(
+            () => new AlertParts(
+                new AlertRules(
+                    database.Source, settings, provider.GetRequiredService<FiguresReader>(), engine!.Guards, new Watch(settings, database.Folder, time),
+                    Environment.MachineName, engine.Now()),
+                new AlertSender(settings, engine.Installation, time), engine.Guards),
+            new AlertBook(database.Source), provider.GetRequiredService<BookMeter>(), settings.Alerts, time, provider.GetRequiredService<ILogger<AlertJob>>()));
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<AlertJob>());
         CardDesk? desk = null;
         PayPages? pages = null;
         if (settings.Links.PublicUrl is not null)

@@ -42,8 +42,8 @@ internal sealed class Telemetry(SignalSettings settings, FiguresReader figures, 
     {
         await base.StopAsync(cancellationToken);
         // What is not out after a moment is lost: a collector that is away must not hold up the stop.
-        _metrics?.Shutdown(1000);
-        _traces?.Shutdown(1000);
+        _metrics?.Shutdown(300);
+        _traces?.Shutdown(300);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,140 @@
+using Dapper;
+using Dunning.Postgres;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Ops.Alerts;
+
+/// <summary>A message that is to leave.</summary>
+internal sealed record AlertMessage(
+    long Id, string Way, string What, string Key, string Rule, string Severity, string Summary, string Page, DateTime RaisedAt, DateTime DecidedAt, int Tries);
+
+/// <summary>An alert, as pages show it; instants are UTC.</summary>
+public sealed record AlertView(string Key, string Rule, string Severity, string Summary, string Page, DateTime RaisedAt, DateTime LastSeenAt, DateTime? ResolvedAt);
+
+/// <summary>The table of alerts: what is open is told once, again after a while, and once more when it is over.</summary>
+internal sealed class AlertBook(NpgsqlDataSource source)
+{
+    // The letters "dun-alr".
+    private const long LockKey = 0x64756e2d616c72;
+
+    private static readonly Duration s_keep = Duration.FromDays(90);
+
+    // What only a machine that is gone could end.
+    private static readonly Duration s_gone = Duration.FromDays(1);
+
+    /// <summary>
+    /// Compares what is open with what is found, and writes the messages that this comes to, all in one transaction and one server at a time. Returns how many
+    /// alerts were raised and ended.
+    /// </summary>
+    public async Task<(int Raised, int Resolved)> TakeAsync(Findings findings, Func<string, bool> isOurs, Duration? reminder, IReadOnlyList<string> ways, Instant now, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition("select pg_advisory_xact_lock(@LockKey)", new { LockKey }, transaction, cancellationToken: ct));
+        var open = (await connection.QueryAsync<OpenRow>(new CommandDefinition(
+            "select id, key, rule, told_at, last_seen_at from dunning.alert where resolved_at is null", transaction: transaction, cancellationToken: ct)))
+            .ToDictionary(r => r.Key, StringComparer.Ordinal);
+        var (raised, resolved) = (0, 0);
+        foreach (var found in findings.Items)
+        {
+            if (!open.Remove(found.Key, out var row))
+            {
+                var id = await connection.ExecuteScalarAsync<long>(new CommandDefinition(
+                    """
+                    insert into dunning.alert (key, rule, severity, summary, page, raised_at, last_seen_at, told_at)
+                    values (@Key, @Rule, @severity, @Summary, @Page, @now, @now, @now) returning id
+                    """,
+                    new { found.Key, found.Rule, severity = NameOf(found.Severity), found.Summary, found.Page, now = now.Utc() }, transaction, cancellationToken: ct));
+                await TellAsync(id, "raised", found.Summary);
+                raised++;
+                continue;
+            }
+            var isDue = reminder is { } wait && now - row.ToldAt.Instant() >= wait;
+            await connection.ExecuteAsync(new CommandDefinition(
+                """
+                update dunning.alert set severity = @severity, summary = @Summary, last_seen_at = @now, told_at = case when @isDue then @now else told_at end
+                where id = @Id
+                """,
+                new { row.Id, severity = NameOf(found.Severity), found.Summary, now = now.Utc(), isDue }, transaction, cancellationToken: ct));
+            if (isDue)
+            {
+                await TellAsync(row.Id, "reminder", found.Summary);
+            }
+        }
+        foreach (var row in open.Values)
+        {
+            if (findings.Unsure.Contains(row.Key) || !(isOurs(row.Key) || now - row.LastSeenAt.Instant() >= s_gone))
+            {
+                continue;
+            }
+            var summary = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
+                "update dunning.alert set resolved_at = @now where id = @Id returning summary", new { row.Id, now = now.Utc() }, transaction, cancellationToken: ct));
+            await TellAsync(row.Id, "resolved", summary!);
+            resolved++;
+        }
+        await connection.ExecuteAsync(new CommandDefinition(
+            "delete from dunning.alert where resolved_at < @before", new { before = (now - s_keep).Utc() }, transaction, cancellationToken: ct));
+        await transaction.CommitAsync(ct);
+        return (raised, resolved);
+
+        Task TellAsync(long id, string what, string summary) => connection.ExecuteAsync(new CommandDefinition(
+            """
+            insert into dunning.alert_message (alert_id, way, what, decided_at, summary, next_try_at)
+            select @id, way, @what, @now, @summary, @now from unnest(@ways) way
+            """,
+            new { id, what, summary, ways = ways.ToArray(), now = now.Utc() }, transaction, cancellationToken: ct));
+    }
+
+    /// <summary>Takes messages whose turn it is; they are nobody else's for some minutes.</summary>
+    public async Task<IReadOnlyList<AlertMessage>> ClaimAsync(Instant now, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<AlertMessage>(new CommandDefinition(
+            """
+            with mine as (
+                select id from dunning.alert_message where next_try_at <= @now order by next_try_at, id limit 50 for update skip locked
+            ), taken as (
+                update dunning.alert_message m set tries = m.tries + 1, next_try_at = @lease from mine where m.id = mine.id
+                returning m.id, m.way, m.what, m.alert_id, m.summary, m.decided_at, m.tries
+            )
+            select t.id, t.way, t.what, a.key, a.rule, a.severity, t.summary, a.page, a.raised_at, t.decided_at, t.tries
+            from taken t join dunning.alert a on a.id = t.alert_id order by t.id
+            """,
+            new { now = now.Utc(), lease = (now + Duration.FromMinutes(5)).Utc() }, cancellationToken: ct))).AsList();
+    }
+
+    /// <summary>A message has left.</summary>
+    public Task SentAsync(long id, Instant now, CancellationToken ct) => ExecuteAsync(
+        "update dunning.alert_message set sent_at = @now, next_try_at = null, error = null where id = @id", new { id, now = now.Utc() }, ct);
+
+    /// <summary>It has not, and is tried again, or never.</summary>
+    public Task FailedAsync(long id, Instant? nextTry, string error, CancellationToken ct) => ExecuteAsync(
+        "update dunning.alert_message set next_try_at = @next, error = @error where id = @id", new { id, next = nextTry.Utc(), error }, ct);
+
+    /// <summary>Alerts, those that are open first, then the latest.</summary>
+    public async Task<IReadOnlyList<AlertView>> ListAsync(int limit, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<AlertView>(new CommandDefinition(
+            """
+            select key, rule, severity, summary, page, raised_at, last_seen_at, resolved_at from dunning.alert
+            order by resolved_at is not null, raised_at desc, id desc limit @limit
+            """,
+            new { limit }, cancellationToken: ct))).AsList();
+    }
+
+    private static string NameOf(Severity severity) => severity switch
+    {
+        Severity.Warning => "warning",
+        Severity.Critical => "critical",
+    };
+
+    private async Task ExecuteAsync(string sql, object parameters, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(sql, parameters, cancellationToken: ct));
+    }
+
+    private sealed record OpenRow(long Id, string Key, string Rule, DateTime ToldAt, DateTime LastSeenAt);
+}
