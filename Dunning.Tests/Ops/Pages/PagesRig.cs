@@ -51,6 +51,7 @@ public sealed class PagesRig : IAsyncLifetime
             update dunning.contact set bounced_at = now(), bounce_reason = '5.1.1' where account_id = 'a4';
             insert into dunning.pass_run (pass, server, started_at, ended_at, outcome, accounts, faults, charges_succeeded, charges_failed, charges_unknown, charges_pending, mails_sent, error)
             values ('dun', 'here', now() - interval '1 minute', now(), 'done', 12, 0, 3, 9, 0, 0, 0, null), ('mail', 'here', now() - interval '1 minute', now(), 'failed', 0, 0, 0, 0, 0, 0, 0, 'SocketException');
+            insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values ('purges', now(), 50, 80);
             insert into dunning.alert (key, rule, severity, summary, page, raised_at, last_seen_at, told_at)
             values ('pass:mail', 'pass_failing', 'critical', 'the mail pass fails', '/ops/passes', now(), now(), now());
             """);

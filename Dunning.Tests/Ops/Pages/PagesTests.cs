@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Dunning.Tests.Jobs;
 using Dunning.Tests.Ops.SignIn;
+using Dunning.Tests.Pay;
 
 namespace Dunning.Tests.Ops.Pages;
 
@@ -129,6 +130,18 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         {
             Assert.Equal(HttpStatusCode.SeeOther, run.StatusCode);
         }
+        using (var admin = await rig.Ops.SignInAsync("admin"))
+        {
+            Assert.Contains("action=\"/ops/passes/approve\"", await admin.TextAsync("/ops/passes"), StringComparison.Ordinal);
+            using (var asked = await admin.PostAsync("/ops/passes/approve", ("kind", "purges"), ("reason", "test of approve_guard")))
+            {
+                Assert.Contains("name=\"confirmed\" value=\"yes\"", await asked.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            }
+            Assert.Equal(1, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.guard_trip where kind = 'purges' and approved_at is null"));
+            using var approved = await admin.PostAsync("/ops/passes/approve", ("kind", "purges"), ("reason", "test of approve_guard"), ("confirmed", "yes"));
+            Assert.Equal(0, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.guard_trip where kind = 'purges' and approved_at is null"));
+            Assert.Contains("test of approve_guard", await admin.TextAsync("/ops/audit?act=approve_guard"), StringComparison.Ordinal);
+        }
         var audit = await browser.TextAsync("/ops/audit?operator=operator");
         foreach (var act in new[]
             {
@@ -159,5 +172,46 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
             Assert.Contains("class=\"told fault\"", await browser.TextAsync("/ops/account?id=a10"), StringComparison.Ordinal);
         }
         Assert.Equal(before, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.event where type in ('operator.acted', 'action.rejected') and account_id = 'a10'"));
+    }
+
+    // The machine that tests has a browser; others may have none.
+    [Fact]
+    public async Task No_page_has_a_fault_that_axe_finds()
+    {
+        if (Chromium.Program is null)
+        {
+            Assert.False(Environment.GetEnvironmentVariable("CI") == "true", "CI has a browser");
+            return;
+        }
+        await using var browser = await Chromium.StartAsync();
+        await browser.LookAsync(1280, isDark: false);
+        await browser.OpenAsync(new Uri(rig.Ops.Url, "/ops/sign-in"));
+        await browser.WaitForAsync("Sign in");
+        await browser.EvaluateAsync($"document.querySelector('[name=name]').value = 'operator'; document.querySelector('[name=password]').value = '{OpsRig.Password}'; document.querySelector('main form').requestSubmit()");
+        await browser.WaitForAsync("Is money coming in?");
+        var faults = new List<string>();
+        foreach (var language in new[] { "en", "fr" })
+        {
+            await browser.EvaluateAsync($"document.querySelector('button[value={language}]').click()");
+            await browser.WaitForAsync(language == "en" ? "Is money coming in?" : "L'argent rentre-t-il");
+            foreach (var path in await rig.PathsAsync())
+            {
+                await browser.EvaluateAsync("document.body.textContent = ''");
+                await browser.OpenAsync(new Uri(rig.Ops.Url, path));
+                await browser.WaitForAsync(language == "en" ? "Overview" : "Vue d'ensemble");
+                await Axe.OpenAsync(browser);
+                foreach (var (width, isDark) in new[] { (1280, false), (320, false), (320, true), (1280, true) })
+                {
+                    await browser.LookAsync(width, isDark);
+                    faults.AddRange((await Axe.LookAsync(browser)).Select(f => FormattableString.Invariant($"{path} {language} {width} {(isDark ? "dark" : "light")}: {f}")));
+                    // What is wider scrolls in itself: the page never does.
+                    var over = (int)(double)(await browser.EvaluateAsync("document.documentElement.scrollWidth - window.innerWidth"))!;
+                    Assert.True(over <= 0, FormattableString.Invariant($"{path} {language} is {over} wider than {width}"));
+                }
+            }
+            await browser.OpenAsync(new Uri(rig.Ops.Url, "/ops"));
+            await browser.WaitForAsync(language == "en" ? "Is money coming in?" : "L'argent rentre-t-il");
+        }
+        Assert.Empty(faults);
     }
 }

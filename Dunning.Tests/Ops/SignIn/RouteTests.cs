@@ -42,6 +42,7 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         GET /ops/document                    viewer
         GET /ops/passes                      viewer
         POST /ops/passes/run                 operator
+        POST /ops/passes/approve             admin
         GET /ops/mails                       viewer
         GET /ops/mails/mail                  viewer
         GET /ops/mails/html                  viewer

@@ -11,9 +11,10 @@ using Npgsql;
 namespace Dunning.Ops.Pages;
 
 /// <summary>Each pass: how it last went on whichever server, when it runs next, what waits for it, and a button that runs it now.</summary>
-internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSource source, PassWorker worker, JobSettings jobs, Func<PassKind, CancellationToken, Task> trigger, Func<Instant> now)
+internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guards, NpgsqlDataSource source, PassWorker worker, JobSettings jobs, Func<PassKind, CancellationToken, Task> trigger, Func<Instant> now)
 {
     private const int Runs = 30;
+    private const int Trips = 20;
 
     private readonly OverviewQueries _overview = new(source);
     private readonly PassQueries _passes = new(source);
@@ -22,6 +23,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSo
     {
         app.MapGet("/ops/passes", ShowAsync).Needs(OpsRole.Viewer);
         app.MapPost("/ops/passes/run", RunAsync).Needs(OpsRole.Operator);
+        app.MapPost("/ops/passes/approve", ApproveAsync).Needs(OpsRole.Admin);
     }
 
     private async Task ShowAsync(HttpContext http)
@@ -33,6 +35,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSo
         var backlog = (await _overview.BacklogAsync(at, ct)).ToDictionary(b => b.Pass, StringComparer.Ordinal);
         var states = (await _passes.StatesAsync(ct)).ToLookup(s => s.Pass, StringComparer.Ordinal);
         var runs = await _passes.RunsAsync(pass, Runs, ct);
+        var (stands, trips) = (await guards.ListAsync(ct), await guards.TripsAsync(Trips, ct));
         await frame.WriteAsync(http, new OpsPage
         {
             Title = w["nav.passes"],
@@ -41,7 +44,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSo
                 <p class="soft">{w["pass.intro"]} {show.Time(at)} UTC</p>
                 {(worker.Mismatch is { } why ? OpsFrame.Told(new OpsFlash(why, IsFault: true)) : Html.Empty)}{Show.Table(w["nav.passes"],
                     [w["pass.name"], w["pass.last"], "#" + w["pass.duration"], w["pass.outcome"], "#" + w["pass.failures"], w["pass.next"], "#" + w["pass.backlog"], w["pass.oldest"]],
-                    JobSettings.Passes.Select(p => Row(show, Texts.Pass[p], states[Texts.Pass[p]].FirstOrDefault(), backlog.GetValueOrDefault(Texts.Pass[p]), NextOf(p, at), at)))}{RunForm(visit, show, pass)}
+                    JobSettings.Passes.Select(p => Row(show, Texts.Pass[p], states[Texts.Pass[p]].FirstOrDefault(), backlog.GetValueOrDefault(Texts.Pass[p]), NextOf(p, at), at)))}{GuardsOf(visit, show, stands, trips)}{RunForm(visit, show, pass)}
                 {Show.Heading("runs", pass is null ? w["pass.runs"] : w["pass.runs.of", ("pass", show.Name("pass", pass))])}<p class="soft">{w["pass.runs.note"]}{(pass is null ? Html.Empty : Html.Of($" {Show.Link("/ops/passes#runs", w["pass.runs.all"])}"))}</p>
                 {(runs.Count == 0 ? Show.Nothing(w["pass.runs.none"]) : Show.Table(w["pass.runs"],
                     [w["pass.started"], w["pass.name"], w["pass.server"], "#" + w["pass.duration"], w["pass.outcome"], "#" + w["pass.accounts"], "#" + w["pass.charges"], "#" + w["pass.mails"]],
@@ -67,6 +70,21 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSo
 
     private static string Seconds(Show show, TimeSpan span) => span.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture).Replace(".", show.Words["number.decimal"], StringComparison.Ordinal) + "\u00a0s";
 
+    private static Html GuardsOf(OpsVisit visit, Show show, IReadOnlyList<GuardState> stands, IReadOnlyList<PastTrip> trips)
+    {
+        var w = show.Words;
+        return Html.Of(
+            $"""
+            {Show.Heading("guards", w["guard.title"])}<p class="soft">{w["guard.note"]}</p>
+            {Show.Table(w["guard.title"], [w["guard.kind"], "#" + w["guard.taken"], "#" + w["guard.limit"], w["case.state"]],
+                stands.Select(g => Show.Row(Show.Head(Html.Text(w["guard." + Guards.NameOf(g.Kind)])), Show.Figure(show.Count(g.Taken)), Show.Figure(show.Count(g.Limit)),
+                    Show.Cell(g.TrippedAt is not { } at ? Show.Badge("good", w["guard.open"]) : Html.Of($"{Show.Badge("bad", w["guard.tripped"])} {w["guard.tripped.since", ("n", show.Count(g.Wanted ?? 0))]} {show.Time(at)} UTC")))))}{Html.Each(stands.Where(g => g.TrippedAt is not null), g => !visit.User.May(OpsRole.Admin) ? Html.Of($"<p>{w["guard.admin"]}</p>\n") : OpsForm.Post(
+                    visit, "/ops/passes/approve", w["guard.approve", ("kind", w["guard." + Guards.NameOf(g.Kind)])], OpsForm.Hidden("kind", Guards.NameOf(g.Kind)), isGrave: true))}{(trips.All(t => t.ApprovedAt is null) ? Html.Empty : Html.Of($"<details><summary>{w["guard.past"]}</summary>{Show.Table(w["guard.past"], [w["guard.kind"], w["guard.tripped.at"], "#" + w["guard.wanted"], w["guard.approved"], w["audit.reason"]],
+                        trips.Where(t => t.ApprovedAt is not null).Select(t => Show.Row(Show.Head(Html.Text(w["guard." + Guards.NameOf(t.Kind)])), Show.Short(show.Time(t.At)), Show.Figure(show.Count(t.Wanted)), Show.Cell(Html.Of($"{t.ApprovedBy} {show.Time(t.ApprovedAt!.Value)}")), Show.Cell(t.ApprovedReason))))}</details>"))}
+
+            """);
+    }
+
     private static Html RunForm(OpsVisit visit, Show show, string? pass) => !visit.User.May(OpsRole.Operator) ? Html.Empty : Html.Of(
         $"""
         {Show.Heading("run", visit.Words["pass.run"])}<p class="soft">{visit.Words["pass.run.note"]}</p>
@@ -90,6 +108,40 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSo
         await desk.NoteAsync(mandate, AuditAct.RunPass, asked, http.RequestAborted);
         await trigger(pass, http.RequestAborted);
         await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["pass.run.done", ("pass", new Show(w).Name("pass", asked))]));
+    }
+
+    private async Task ApproveAsync(HttpContext http)
+    {
+        var (visit, form) = (http.Ops(), await http.Request.ReadFormAsync(http.RequestAborted));
+        var w = visit.Words;
+        if (await OpsForm.MandateAsync(http) is not { } mandate)
+        {
+            await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["form.noreason"], IsFault: true));
+            return;
+        }
+        if (Guards.Find(form["kind"].ToString()) is not { } kind)
+        {
+            await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["act.unknown"], IsFault: true));
+            return;
+        }
+        var name = w["guard." + Guards.NameOf(kind)];
+        // Once more: what it lets go on harms many, and can't be taken back.
+        if (form["confirmed"] != "yes")
+        {
+            await frame.WriteAsync(http, new OpsPage
+            {
+                Title = w["confirm.title", ("act", w["guard.approve", ("kind", name)])],
+                Body = Html.Of(
+                    $"""
+                    <p class="told warning">{w["guard.confirm", ("kind", name)]}</p>
+                    <dl class="facts"><dt>{w["audit.reason"]}</dt><dd>{mandate.Reason}</dd></dl>
+                    {OpsForm.Post(visit, "/ops/passes/approve", w["confirm.button", ("act", w["guard.approve", ("kind", name)])], OpsForm.Hidden("kind", Guards.NameOf(kind)) + OpsForm.Hidden("confirmed", "yes") + OpsForm.Hidden(OpsForm.Reason, mandate.Reason), asksReason: false, isGrave: true)}<p>{Show.Link("/ops/passes", w["guard.back"])}</p>
+                    """),
+            });
+            return;
+        }
+        await OpsFrame.BackAsync(http, "/ops/passes", await guards.ApproveAsync(kind, mandate, http.RequestAborted)
+            ? new OpsFlash(w["guard.done", ("kind", name)]) : new OpsFlash(w["guard.nothing", ("kind", name)], IsFault: true));
     }
 
     private Instant? NextOf(PassKind pass, Instant at) => jobs.Cron[pass] == JobSettings.Off ? null : CronText.NextAfter(jobs.Cron[pass], at, jobs.Zone);
