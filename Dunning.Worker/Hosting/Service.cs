@@ -137,7 +137,7 @@ internal sealed class Service : IAsyncDisposable
             var site = new OpsSite(settings, database.Source, host.Pages, time, app.Services.GetRequiredService<ILoggerFactory>());
             service._site = site;
             site.Map(app);
-            OpsPages.Map(app, site.Frame, engine, settings, worker, host.TriggerAsync, time);
+            OpsPages.Map(app, site.Frame, engine, settings, worker, host.TriggerAsync, time, app.Services.GetRequiredService<ILoggerFactory>());
             new HealthPage(worker, database.Source, settings.Payments.Gateway, webhooks).Map(app);
             new ReadyPage(worker, database.Source, engine.Rules.Fingerprint, settings, time).Map(app);
             new MetricsPage(app.Services.GetRequiredService<BookMeter>(), app.Services.GetRequiredService<FiguresReader>(), () => settings.Signals).Map(app);

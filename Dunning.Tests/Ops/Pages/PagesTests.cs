@@ -44,7 +44,8 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
     [InlineData("q=Zoë", "a1", "a6\"")]
     [InlineData("q=fil", "a1", "a6\"")]
     [InlineData("state=suspended", "a14", "a6\"")]
-    [InlineData("code=insufficient_funds&order=largest", "a6", "a16\"")]
+    [InlineData("code=insufficient_funds&state=open&order=largest", "a6", "a16\"")]
+    [InlineData("state=&order=largest", "a6", "a16\"")]
     [InlineData("code=lost_card", "No case matches", "a6\"")]
     [InlineData("q=nobody%20here", "No account has", "a6\"")]
     public async Task Cases_are_found(string query, string there, string missing)

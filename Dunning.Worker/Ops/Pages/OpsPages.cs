@@ -12,11 +12,11 @@ internal static class OpsPages
 {
     /// <summary>Maps them.</summary>
     public static void Map(
-        IEndpointRouteBuilder app, OpsFrame frame, Engine engine, WorkerSettings settings, PassWorker worker, Func<PassKind, CancellationToken, Task> trigger, TimeProvider time)
+        IEndpointRouteBuilder app, OpsFrame frame, Engine engine, WorkerSettings settings, PassWorker worker, Func<PassKind, CancellationToken, Task> trigger, TimeProvider time, ILoggerFactory loggers)
     {
         var (source, desk) = (engine.Database.Source, new OperatorDesk(engine));
         Instant Now() => engine.Now();
-        new OverviewPage(frame, source, Now).Map(app);
+        new OverviewPage(frame, source, Now, loggers.CreateLogger<OverviewPage>()).Map(app);
         new CasesPage(frame, source, Now).Map(app);
         new AccountPages(frame, desk, engine.Database, settings, time).Map(app);
         new PassesPage(frame, desk, engine.Guards, source, worker, settings.Jobs, trigger, Now).Map(app);

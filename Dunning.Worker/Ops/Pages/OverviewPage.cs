@@ -8,7 +8,7 @@ using Npgsql;
 namespace Dunning.Ops.Pages;
 
 /// <summary>Whether money is coming in, at a glance: what needs somebody's eye, what came in and what is owed, how much of what fails is recovered.</summary>
-internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func<Instant> now)
+internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func<Instant> now, ILogger logger)
 {
     private const int Days = 30;
     private const int Alerts = 20;
@@ -17,6 +17,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
 
     private readonly OverviewQueries _queries = new(source);
     private readonly PassQueries _passes = new(source);
+    private readonly RecoveryYear _year = new(new OverviewQueries(source), now, logger);
 
     public void Map(IEndpointRouteBuilder app) => app.MapGet("/ops", ShowAsync).Needs(OpsRole.Viewer);
 
@@ -25,17 +26,15 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         var (visit, ct, at) = (http.Ops(), http.RequestAborted, now());
         var show = new Show(visit.Words);
         var today = at.InUtc().Date;
-        var monday = today.With(DateAdjusters.PreviousOrSame(IsoDayOfWeek.Monday));
-        var year = monday.PlusWeeks(-52).AtMidnight().InUtc().ToInstant();
         // Side by side: each has a connection of its own.
         var (askedTakings, askedOwed, askedBacklog, askedStanding, askedCases, askedAlerts) = (
             _queries.TakingsAsync(today.PlusDays(1 - Days).AtMidnight().InUtc().ToInstant(), ct), _queries.OwedAsync(ct), _queries.BacklogAsync(at, ct),
-            _queries.StandingAsync(today.PlusDays(30), ct), _queries.CasesAsync(year, ct), _passes.AlertsAsync(Alerts, ct));
+            _queries.StandingAsync(today.PlusDays(30), ct), _year.GetAsync(), _passes.AlertsAsync(Alerts, ct));
         await Task.WhenAll(askedTakings, askedOwed, askedBacklog, askedStanding, askedCases, askedAlerts);
         var (takings, owed, backlog, standing, cases, alerts) = (
             await askedTakings, await askedOwed, await askedBacklog, await askedStanding, await askedCases, await askedAlerts);
         var currencies = takings.GroupBy(t => t.Currency, StringComparer.Ordinal).OrderByDescending(g => g.Sum(t => t.Charges)).Select(g => g.Key)
-            .Union(owed.Select(o => o.Currency), StringComparer.Ordinal).Union(cases.Select(c => c.Currency).Order(StringComparer.Ordinal), StringComparer.Ordinal).ToList();
+            .Union(owed.Select(o => o.Currency), StringComparer.Ordinal).Union((cases?.Cases ?? []).Select(c => c.Currency).Order(StringComparer.Ordinal), StringComparer.Ordinal).ToList();
         var asked = http.Request.Query["currency"].ToString();
         var currency = currencies.Contains(asked, StringComparer.Ordinal) ? asked : currencies.FirstOrDefault();
         var w = visit.Words;
@@ -47,7 +46,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
                 <p class="soft">{w["overview.asof"]} {show.Time(at)} UTC</p>
                 {Amiss(show, alerts)}{Standing(show, standing, backlog, at)}
                 {(currency is null ? Show.Nothing(w["overview.empty"]) : Html.Of(
-                    $"{Money(show, takings, owed, currencies, today)}{Currencies(show, currencies, currency)}{Takings(show, takings, currency, today)}{Recovery(show, cases, currency, monday, today)}"))}
+                    $"{Money(show, takings, owed, currencies, today)}{Currencies(show, currencies, currency)}{Takings(show, takings, currency, today)}{Recovery(show, cases, currency, today)}"))}
                 """),
         });
     }
@@ -137,10 +136,15 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
             """);
     }
 
-    private static Html Recovery(Show show, IReadOnlyList<CaseCountRow> cases, string currency, LocalDate monday, LocalDate today)
+    private static Html Recovery(Show show, RecoveryOfYear? year, string currency, LocalDate today)
     {
         var w = show.Words;
-        var mine = cases.Where(c => c.Currency == currency).ToList();
+        if (year is null)
+        {
+            return Html.Of($"{Show.Heading("recovery", w["recovery.title", ("currency", currency)])}{Show.Nothing(w["recovery.counting"])}");
+        }
+        var monday = year.Monday;
+        var mine = year.Cases.Where(c => c.Currency == currency).ToList();
         if (mine.Count == 0)
         {
             return Html.Of($"{Show.Heading("recovery", w["recovery.title", ("currency", currency)])}{Show.Nothing(w["recovery.none"])}");
@@ -155,7 +159,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         return Html.Of(
             $"""
             {Show.Heading("recovery", w["recovery.title", ("currency", currency)])}<p class="big"><b>{show.Percent(Recovered(all, c => c.Count), Decided(all, c => c.Count))}</b> {w["recovery.count"]} · <b>{show.Percent(Recovered(all, c => c.Amount), Decided(all, c => c.Amount))}</b> {w["recovery.amount"]}</p>
-            <p class="soft">{w["recovery.note"]}</p>
+            <p class="soft">{w["recovery.note"]} {w["overview.asof"]} {show.Time(year.AsOf)} UTC.</p>
             <figure>
             {Chart.Bars(w["recovery.alternative", ("currency", currency), ("rate", show.Percent(Recovered(all, c => c.Count), Decided(all, c => c.Count)))],
                 [.. weeks.Select(d => (Day: d, Rate: Share(byWeek[d], c => c.Count))).Select(d => new Bar(Iso(d.Day) + ": " + show.Percent((long)((d.Rate ?? 0) * 1000), 1000), (d.Rate ?? 0) * 100))], 100, show.Percent(1, 1))}<figcaption class="soft">{w["recovery.byweek"]}</figcaption>

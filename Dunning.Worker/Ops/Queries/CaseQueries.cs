@@ -40,20 +40,13 @@ internal sealed record FoundRow(string Id, string Name, string Access, bool Clos
 /// <summary>Dunning cases for the page, page by page by key, and for the export as a stream.</summary>
 internal sealed class CaseQueries(NpgsqlDataSource source)
 {
-    private const string Select =
+    // First which ones, in order and as many as are wanted; what is looked up one by one only for those.
+    private const string Decline =
         """
-        select r.account_id as account, a.name, r.subscription_id as subscription, r.period_start, i.series, i.year, i.number as count, i.currency, i.amount_due as amount,
-               r.state, a.access, r.case_opened_at as opened_at, r.case_last_step as last_step, r.case_last_step_on as last_step_on, r.case_exhausted as exhausted,
-               r.paused_until, r.exempt or a.exempt as exempt, a.legal_hold as held, r.disputed, r.settled_at, f.code,
-               case when r.state = 'open' then (select d.at from dunning.due d where d.account_id = r.account_id and d.pass = 'dun') end as next_at
-        from dunning.receivable r
-        join dunning.invoice i using (subscription_id, period_start)
-        join dunning.account a on a.id = r.account_id
         left join lateral (
             select c.code from dunning.charge c
             where c.state = 'failed' and c.subscription_id = r.subscription_id and c.period_start = r.period_start
             order by c.first_called_at desc limit 1) f on true
-        where r.case_schedule is not null
         """;
 
     /// <summary>Whose cases: <c>open</c> is also of suspended accounts.</summary>
@@ -62,7 +55,7 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
     /// <summary>What can be said of a case beside its state.</summary>
     public static IReadOnlyList<string> Marks { get; } = ["exhausted", "paused", "exempt", "held", "disputed"];
 
-    /// <summary>The first is the default.</summary>
+    /// <summary>The first is the default. The largest are looked for among what is open, which is few: among all that ever was, each would be looked at.</summary>
     public static IReadOnlyList<string> Orders { get; } = ["latest", "oldest", "largest"];
 
     /// <summary>The cases after a cursor, one more than <paramref name="limit"/> where there are more.</summary>
@@ -74,7 +67,7 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
         }
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<CaseRow>(new CommandDefinition(
-            Sql(filter, after is not null, accounts is not null, number is not null) + " limit @limit", Values(filter, after, accounts, number, limit + 1), cancellationToken: ct))).AsList();
+            Sql(filter, after is not null, accounts is not null, number is not null, "limit @limit"), Values(filter, after, accounts, number, limit + 1), cancellationToken: ct))).AsList();
     }
 
     /// <summary>All of them, as the server sends them: one is in memory.</summary>
@@ -85,7 +78,7 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
             yield break;
         }
         await using var connection = await source.OpenConnectionAsync(ct);
-        var rows = connection.QueryUnbufferedAsync<CaseRow>(Sql(filter, false, accounts is not null, number is not null), Values(filter, null, accounts, number, 0), commandTimeout: 0);
+        var rows = connection.QueryUnbufferedAsync<CaseRow>(Sql(filter, false, accounts is not null, number is not null, ""), Values(filter, null, accounts, number, 0), commandTimeout: 0);
         await foreach (var row in rows.WithCancellation(ct))
         {
             yield return row;
@@ -126,7 +119,9 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
         union all select c.account_id from dunning.credit_note c where (c.series, c.year, c.number) = (@Series, @Year, @Count)
         """;
 
-    private static string Sql(CaseFilter filter, bool isAfter, bool isOfAccounts, bool isOfNumber)
+    private static string OrderOf(CaseFilter filter) => filter is { Order: "largest", State: not ("open" or "suspended") } ? Orders[0] : filter.Order ?? Orders[0];
+
+    private static string Sql(CaseFilter filter, bool isAfter, bool isOfAccounts, bool isOfNumber, string limit)
     {
         // Conditions that were not asked for are left out: a plan made for "or null" reads everything.
         string?[] all =
@@ -152,20 +147,35 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
             },
             isOfAccounts ? "r.account_id = any(@accounts)" : null,
             isOfNumber ? $"r.account_id = any(array({NumberSql}))" : null,
-            !isAfter ? null : filter.Order switch
+            !isAfter ? null : OrderOf(filter) switch
             {
                 "oldest" => "(r.case_opened_at, r.subscription_id, r.period_start) > (@OpenedAt, @AfterSubscription, @AfterStart)",
                 "largest" => "(i.currency, i.amount_due, r.subscription_id, r.period_start) < (@AfterCurrency, @Amount, @AfterSubscription, @AfterStart)",
                 _ => "(r.case_opened_at, r.subscription_id, r.period_start) < (@OpenedAt, @AfterSubscription, @AfterStart)",
             },
         ];
-        var order = filter.Order switch
+        var order = OrderOf(filter) switch
         {
             "oldest" => "r.case_opened_at, r.subscription_id, r.period_start",
             "largest" => "i.currency desc, i.amount_due desc, r.subscription_id desc, r.period_start desc",
             _ => "r.case_opened_at desc, r.subscription_id desc, r.period_start desc",
         };
-        return $"{Select} {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}order by {order}";
+        return $"""
+            with chosen as materialized (
+                select r.*, i.series, i.year, i.number, i.currency, i.amount_due, a.name, a.access, a.exempt as is_exempt, a.legal_hold
+                from dunning.receivable r
+                join dunning.invoice i using (subscription_id, period_start)
+                join dunning.account a on a.id = r.account_id
+                {(filter.Code is null ? "" : Decline)}
+                where r.case_schedule is not null {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
+                order by {order} {limit})
+            select r.account_id as account, r.name, r.subscription_id as subscription, r.period_start, r.series, r.year, r.number as count, r.currency, r.amount_due as amount,
+                   r.state, r.access, r.case_opened_at as opened_at, r.case_last_step as last_step, r.case_last_step_on as last_step_on, r.case_exhausted as exhausted,
+                   r.paused_until, r.exempt or r.is_exempt as exempt, r.legal_hold as held, r.disputed, r.settled_at, f.code,
+                   case when r.state = 'open' then (select d.at from dunning.due d where d.account_id = r.account_id and d.pass = 'dun') end as next_at
+            from chosen r {Decline}
+            order by {order.Replace("i.", "r.", StringComparison.Ordinal)}
+            """;
     }
 
     private static object Values(CaseFilter filter, CaseCursor? after, string[]? accounts, (string Series, int Year, long Count)? number, int limit) => new
