@@ -18,6 +18,7 @@ for target in "${targets[@]}"; do
       -p:DebugType=embedded -p:SatelliteResourceLanguages=en -p:RunAnalyzers=false > "$log" 2>&1; then
     program=dunning
     case "$target" in win-*) program=dunning.exe; mv "$out/Dunning.Worker.exe" "$out/$program" ;; *) mv "$out/Dunning.Worker" "$out/$program" ;; esac
+    mkdir -p "$out/docs"; cp docs/*.md "$out/docs/"
     rm -f "$out"/*.pdb "$out"/web.config "$out"/*.staticwebassets.*.json
     case "$target" in
       win-*) mkdir -p "$out/deploy"; cp -r deploy/windows deploy/postgres "$out/deploy/" ;;

@@ -191,7 +191,11 @@ internal sealed class Service : IAsyncDisposable
     public async Task<bool> IsAliveAsync(CancellationToken ct) => _worker.LongestRun() < _longestRun && await _host.IsAliveAsync(ct);
 
     /// <summary>Takes what a running service may take of new settings; the log's levels follow the configuration by themselves.</summary>
-    public void Reload(WorkerSettings settings) => _engine.Reload(settings);
+    public void Reload(WorkerSettings settings)
+    {
+        _engine.Reload(settings);
+        _app.Services.GetRequiredService<AlertJob>().Reload(settings.Alerts);
+    }
 
     /// <summary>
     /// Stops: no pass claims any more, what is under way lands and is saved. False: a pass still ran when the patience ended, such as for a gateway

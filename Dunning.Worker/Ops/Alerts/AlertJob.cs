@@ -25,17 +25,22 @@ internal sealed class AlertJob(Func<AlertParts> open, AlertBook book, BookMeter 
     public const int MaxTries = 20;
 
     private AlertParts? _parts;
+    private volatile AlertSettings _limits = settings;
+
+    /// <summary>Takes new limits from the next look on. When a pass is late is told by readiness, too, and stays.</summary>
+    public void Reload(AlertSettings limits) => _limits = limits with { PassLate = _limits.PassLate };
 
     /// <summary>Looks and tells, once.</summary>
     public async Task RunAsync(CancellationToken ct)
     {
         var (rules, sender, guards) = _parts ??= open();
+        rules.Limits = _limits;
         var now = Now();
         var findings = await rules.LookAsync(now, ct);
         meter.Expiries = [.. rules.Expiries.Where(e => e.Ends is not null).Select(e => (e.What, e.Ends!.Value))];
         meter.Volumes = [.. rules.Volumes.Select(v => (v.Folder, v.Free, v.Size))];
         meter.Allowances = [.. (await guards.ListAsync(ct)).Select(g => (Guards.NameOf(g.Kind), g.TrippedAt is null ? Math.Max(0L, g.Limit - g.Taken) : 0L))];
-        var (raised, resolved) = await book.TakeAsync(findings, rules.IsOurs, settings.Reminder, sender.Ways, now, ct);
+        var (raised, resolved) = await book.TakeAsync(findings, rules.IsOurs, _limits.Reminder, sender.Ways, now, ct);
         if (raised > 0 || resolved > 0)
         {
             logger.LogWarning("alerts: {Raised} raised, {Resolved} resolved, {Open} open: {Keys}", raised, resolved, findings.Items.Count, string.Join(", ", findings.Items.Select(f => f.Key)));
@@ -46,7 +51,7 @@ internal sealed class AlertJob(Func<AlertParts> open, AlertBook book, BookMeter 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(settings.Every, time);
+        using var timer = new PeriodicTimer(_limits.Every, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try

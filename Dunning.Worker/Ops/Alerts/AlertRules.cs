@@ -33,7 +33,8 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
     /// <summary>The volumes, as they were last looked at.</summary>
     public ImmutableArray<Volume> Volumes { get; private set; } = [];
 
-    private AlertSettings Limits => settings.Alerts;
+    /// <summary>From when on something is worth an alert; a running service takes new ones.</summary>
+    public AlertSettings Limits { get; set; } = settings.Alerts;
 
     /// <summary>Looks at everything.</summary>
     public async Task<Findings> LookAsync(Instant now, CancellationToken ct)
