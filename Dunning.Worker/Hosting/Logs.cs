@@ -14,9 +14,8 @@ internal static class Logs
         {
             logging.AddFilter(framework, LogLevel.Warning);
         }
-        // A start that fails is told by the command, in a line. Keys that live as long as the process are meant to.
+        // A start that fails is told by the command, in a line.
         logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical);
-        logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         // A job that fails has told why itself.
         logging.AddFilter("Quartz.Core.JobRunShell", LogLevel.Critical);
         logging.AddConfiguration(configuration.GetSection("Logging"));

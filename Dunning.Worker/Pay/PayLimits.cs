@@ -28,7 +28,7 @@ internal static class PayLimits
         PartitionedRateLimiter.Create<HttpContext, int>(http => Limit(http, http.Request.Path.Value ?? "", PerLink)));
 
     private static RateLimitPartition<int> Limit(HttpContext http, string key, int perMinute) =>
-        !http.Request.Path.StartsWithSegments("/pay", StringComparison.Ordinal) ? RateLimitPartition.GetNoLimiter(-1)
+        !http.Request.Path.StartsWithSegments("/pay", StringComparison.OrdinalIgnoreCase) ? RateLimitPartition.GetNoLimiter(-1)
             : RateLimitPartition.GetTokenBucketLimiter(BucketOf(key), _ => new TokenBucketRateLimiterOptions
             {
                 TokenLimit = perMinute,

@@ -39,7 +39,7 @@ internal sealed class PayPages(Engine engine, CardDesk desk, WorkerSettings sett
     /// <summary>Puts the pages' own limits and headers before them, and maps them.</summary>
     public void Map(WebApplication app)
     {
-        app.UseWhen(http => http.Request.Path.StartsWithSegments("/pay", StringComparison.Ordinal), pages =>
+        app.UseWhen(http => http.Request.Path.StartsWithSegments("/pay", StringComparison.OrdinalIgnoreCase), pages =>
         {
             var forwarded = new ForwardedHeadersOptions { ForwardedHeaders = Microsoft.AspNetCore.HttpOverrides.ForwardedHeaders.XForwardedFor };
             foreach (var proxy in settings.Links.Proxies)

@@ -40,6 +40,8 @@ internal sealed class Issuer : IAsyncDisposable
     /// <summary>Says what of the token to hand out; null: the token.</summary>
     public Func<string, string>? Hands { get; set; }
 
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     public int Tokens { get; private set; }
 
     public static async Task<Issuer> StartAsync()
@@ -102,7 +104,7 @@ internal sealed class Issuer : IAsyncDisposable
         {
             return Results.BadRequest(new { error = "invalid_grant" });
         }
-        var now = TimeProvider.System.GetUtcNow();
+        var now = Time.GetUtcNow();
         var claims = new Dictionary<string, object>
         {
             ["iss"] = Url,

@@ -20,6 +20,7 @@ public sealed class OidcTests
             ("Ops:Oidc:Authority", issuer.Url), ("Ops:Oidc:ClientId", Issuer.Client), ("Ops:Oidc:ClientSecret", Issuer.Secret),
             ("Ops:Oidc:RoleClaim", "realm_access.roles"), ("Ops:Oidc:Roles:Viewer", "dunning-readers"), ("Ops:Oidc:Roles:Operator", "dunning-operators, oncall"),
             ("Ops:Oidc:Title", "Corp <Login>"));
+        issuer.Time = ops.Time;
         RouteTests.AssertListed(ops.Service, "/ops/sign-in/oidc", "/ops/sign-in/callback");
         // It is a way in: the one-time token is none any more, and there is no form for a password that nobody has.
         Assert.Null(ops.Service.FirstToken);
@@ -52,9 +53,9 @@ public sealed class OidcTests
             ("audience", c => c["aud"] = "another", null, null, "its token is not valid here"),
             ("audiences of another party", c => (c["aud"], c["azp"]) = (new[] { Issuer.Client, "another" }, "another"), null, null, "its token is not valid here"),
             ("issuer", c => c["iss"] = "https://evil.example", null, null, "its token is not valid here"),
-            ("expired", c => c["exp"] = TimeProvider.System.GetUtcNow().AddMinutes(-3).ToUnixTimeSeconds(), null, null, "its token is not valid here"),
+            ("expired", c => c["exp"] = ops.Time.GetUtcNow().AddMinutes(-3).ToUnixTimeSeconds(), null, null, "its token is not valid here"),
             ("no end", c => c.Remove("exp"), null, null, "its token is not valid here"),
-            ("not yet", c => c["nbf"] = TimeProvider.System.GetUtcNow().AddMinutes(4).ToUnixTimeSeconds(), null, null, "its token is not valid here"),
+            ("not yet", c => c["nbf"] = ops.Time.GetUtcNow().AddMinutes(4).ToUnixTimeSeconds(), null, null, "its token is not valid here"),
             ("signed by another", _ => { }, issuer.Credentials(otherKey, issuer.KeyId), null, "its token is not valid here"),
             ("signed by the public key", _ => { }, new SigningCredentials(new SymmetricSecurityKey(new byte[64]), SecurityAlgorithms.HmacSha256), null, "its token is not valid here"),
             ("not signed", _ => { }, null, Unsigned, "its token is not valid here"),

@@ -76,9 +76,10 @@ public sealed class OpsFixture : IAsyncLifetime
     public async Task DisposeAsync() => await Ops.DisposeAsync();
 }
 
-/// <summary>The machine's time and then some.</summary>
+/// <summary>A clock that stands at the machine's time until it is put forward: how slow the machine is must not matter to what has an end.</summary>
 internal sealed class ShiftedTime : TimeProvider
 {
+    private readonly DateTimeOffset _start = System.GetUtcNow();
     private long _ticks;
 
     public TimeSpan Ahead
@@ -87,7 +88,7 @@ internal sealed class ShiftedTime : TimeProvider
         set => Interlocked.Exchange(ref _ticks, value.Ticks);
     }
 
-    public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
+    public override DateTimeOffset GetUtcNow() => _start + Ahead;
 }
 
 /// <summary>What a browser does of it: keeps cookies, says where a form was sent from, follows nothing by itself.</summary>

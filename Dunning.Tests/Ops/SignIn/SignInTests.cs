@@ -211,6 +211,15 @@ public sealed class SignInTests(OpsFixture fixture) : IClassFixture<OpsFixture>,
             Assert.DoesNotContain("script-src 'unsafe", policy.Replace("'self' ", "", StringComparison.Ordinal));
             Assert.Equal((path, path == "/hangfire"), (path, policy.Contains("script-src", StringComparison.Ordinal)));
         }
+        // However an address is written, it is the same page behind the same gate.
+        using var loud = await browser.GetAsync("/PAY/x");
+        Assert.Equal("no-referrer", loud.Headers.GetValues("Referrer-Policy").Single());
+        using var stranger = Ops.Browser();
+        foreach (var path in (string[])["/OPS/Me", "/ops/me/", "/ops/%6De", "/ops//me", "/ops/./me", "/HangFire"])
+        {
+            using var answer = await stranger.GetAsync(path);
+            Assert.True(answer.StatusCode is HttpStatusCode.SeeOther or HttpStatusCode.NotFound, $"{path}: {answer.StatusCode}");
+        }
         using var style = await browser.GetAsync(OpsAssets.StylePath);
         Assert.Equal((HttpStatusCode.OK, "text/css"), (style.StatusCode, style.Content.Headers.ContentType!.MediaType));
     }

@@ -25,8 +25,12 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
 
     private static readonly object s_isLocal = new();
 
+    // To strangers without the folders of this machine.
+    private const string Command = "dunning " + Arguments;
+    private const string Arguments = "user add NAME --role admin";
+
     /// <summary>The command that sets up the first user, as one types it here.</summary>
-    public static string AddUser => Commands.Invocation.Of("user add NAME --role admin");
+    public static string AddUser => Commands.Invocation.Of(Arguments);
 
     /// <summary>Puts it before the routes. The pages of customers' links have their own way with proxies and headers.</summary>
     public void Use(WebApplication app)
@@ -36,7 +40,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
         {
             forwarded.KnownIPNetworks.Add(network);
         }
-        app.UseWhen(http => !http.Request.Path.StartsWithSegments("/pay", StringComparison.Ordinal), ours =>
+        app.UseWhen(http => !http.Request.Path.StartsWithSegments("/pay", StringComparison.OrdinalIgnoreCase), ours =>
         {
             ours.Use((http, next) =>
             {
@@ -54,7 +58,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
         var words = frame.Texts.For(http.Request);
         if (!hasUsers && http.Items[s_isLocal] is not true)
         {
-            await WriteAsync(http, StatusCodes.Status403Forbidden, "signin.here.title", words["signin.here.text", ("command", AddUser)]);
+            await WriteAsync(http, StatusCodes.Status403Forbidden, "signin.here.title", words["signin.here.text", ("command", Command)]);
             return false;
         }
         if (!settings.AllowedHosts.IsEmpty && !settings.AllowedHosts.Contains(http.Request.Host.Host.Trim('[', ']'), StringComparer.OrdinalIgnoreCase))
@@ -116,7 +120,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             return;
         }
         // Routes that are neither for operators nor signing in, such as the health page, tell of their faults themselves.
-        var isOurs = access.Role is not null || http.Request.Path.StartsWithSegments("/ops", StringComparison.Ordinal);
+        var isOurs = access.Role is not null || http.Request.Path.StartsWithSegments("/ops", StringComparison.OrdinalIgnoreCase);
         try
         {
             if (access.Role is not { } role || await AdmitAsync(http, role))
