@@ -1,5 +1,6 @@
 using Dunning.Hosting;
 using Dunning.Tests.Jobs;
+using Dunning.Tests.Ops.Pages;
 using Dunning.Tests.Pay;
 
 namespace Dunning.Tests.Ops.SignIn;
@@ -21,12 +22,18 @@ public sealed class SignInBrowserTests
         Assert.Equal(320, (int?)await browser.EvaluateAsync("document.documentElement.scrollWidth"));
         Assert.Equal("rgb(16, 18, 22)", (string?)await browser.EvaluateAsync("getComputedStyle(document.body).backgroundColor"));
         await PictureAsync("sign-in");
+        // Once refused, so that the message is looked at, too.
+        await browser.EvaluateAsync("document.querySelector('[name=name]').value = 'nobody'; document.querySelector('[name=password]').value = 'x'");
+        await browser.PressAsync("Sign in");
+        await browser.WaitForAsync("do not belong together");
+        await AssertAccessibleAsync();
         await browser.EvaluateAsync($"document.querySelector('[name=name]').value = 'operator'; document.querySelector('[name=password]').value = '{OpsRig.Password}'");
         await browser.PressAsync("Sign in");
         await browser.WaitForAsync("Your sign-in");
         Assert.Equal(320, (int?)await browser.EvaluateAsync("document.documentElement.scrollWidth"));
         Assert.Equal("", (string?)await browser.EvaluateAsync("document.cookie"));
         await PictureAsync("me");
+        await AssertAccessibleAsync();
         await browser.PressAsync("Français");
         await browser.WaitForAsync("Votre connexion");
         await browser.PressAsync("Se déconnecter partout");
@@ -50,6 +57,16 @@ public sealed class SignInBrowserTests
         await browser.WaitForAsync("Votre connexion");
         await browser.PressAsync("Se déconnecter");
         await browser.WaitForAsync("Password");
+
+        async Task AssertAccessibleAsync()
+        {
+            await Axe.OpenAsync(browser);
+            foreach (var isDark in (bool[])[true, false])
+            {
+                await browser.LookAsync(320, isDark);
+                Assert.Empty(await Axe.LookAsync(browser));
+            }
+        }
 
         async Task PictureAsync(string name)
         {
