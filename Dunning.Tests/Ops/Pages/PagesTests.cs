@@ -32,8 +32,13 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
     public async Task The_overview_tells_what_is_owed_and_what_is_amiss()
     {
         using var browser = await rig.Ops.SignInAsync("viewer");
-        var text = await browser.TextAsync("/ops");
-        Assert.Contains("the mail pass fails", text, StringComparison.Ordinal);
+        // Whoever watches alerts may have found this one to be over: until it is seen.
+        var text = "";
+        await rig.Rig.WaitAsync(async () =>
+        {
+            await rig.Rig.ScalarAsync<long?>("update dunning.alert set resolved_at = null where key = 'pass:mail' returning id");
+            return (text = await browser.TextAsync("/ops")).Contains("the mail pass fails", StringComparison.Ordinal);
+        });
         Assert.Contains("insufficient funds", text, StringComparison.Ordinal);
         Assert.Matches("To be purged in 30 days</h3><p><a href=\"/ops/forecast#purges\">1</a>", text);
     }
