@@ -11,13 +11,15 @@ internal sealed record Bar(string Label, params double[] Parts);
 /// <summary>Charts as SVG in the page: no script, no style attribute. Each has a text alternative; the figures themselves stand in a table beside it.</summary>
 internal static class Chart
 {
-    private const int Width = 720;
-    private const int Height = 180;
-    private const int Foot = 20;
+    private const int Width = 1000;
+    private const int Height = 160;
 
-    /// <summary>Bars side by side. The parts have the classes <c>part0</c>, <c>part1</c> and so on.</summary>
+    /// <summary>
+    /// Bars side by side. The parts have the classes <c>part0</c>, <c>part1</c> and so on. The drawing takes what width there is; what is written stands beside it as
+    /// text, so that it is as large on a phone as anywhere.
+    /// </summary>
     /// <param name="alternative">What a screen reader says instead.</param>
-    /// <param name="bars">From left to right.</param>
+    /// <param name="bars">From left to right; a label's part before its colon stands below the first and the last.</param>
     /// <param name="most">The height of the chart; at least the highest bar's.</param>
     /// <param name="scale">What the top line says.</param>
     public static Html Bars(string alternative, IReadOnlyList<Bar> bars, double most, string scale)
@@ -27,25 +29,24 @@ internal static class Chart
             return Html.Empty;
         }
         var highest = Math.Max(most, bars.Max(b => b.Parts.Sum()));
-        var (step, drawn) = ((double)Width / bars.Count, Height - Foot - 16.0);
+        var step = (double)Width / bars.Count;
         var all = Html.Each(bars.Index(), b =>
         {
-            var y = Height - (double)Foot;
+            var y = (double)Height;
             return Html.Of($"<g><title>{b.Item.Label}</title>{Html.Each(b.Item.Parts.Index(), p =>
             {
-                var height = highest <= 0 ? 0 : p.Item / highest * drawn;
+                var height = highest <= 0 ? 0 : p.Item / highest * Height;
                 y -= height;
                 return height <= 0 ? Html.Empty : Html.Of($"<rect class=\"part{p.Index}\" x=\"{N((b.Index * step) + (step * .1))}\" y=\"{N(y)}\" width=\"{N(step * .8)}\" height=\"{N(height)}\"/>");
             })}</g>");
         });
         return Html.Of(
             $"""
-            <svg class="chart" viewBox="0 0 {Width} {Height}" role="img" aria-label="{alternative}">
-            <line class="axis" x1="0" y1="{Height - Foot}" x2="{Width}" y2="{Height - Foot}"/><line class="grid" x1="0" y1="16" x2="{Width}" y2="16"/>
-            <text class="scale" x="0" y="11">{scale}</text>
+            <p class="scale">{scale}</p>
+            <svg class="chart" viewBox="0 0 {Width} {Height}" preserveAspectRatio="none" role="img" aria-label="{alternative}">
             {all}
-            <text class="scale" x="0" y="{Height - 5}">{bars[0].Label.Split(':')[0]}</text><text class="scale end" x="{Width}" y="{Height - 5}">{bars[^1].Label.Split(':')[0]}</text>
             </svg>
+            <p class="scale ends"><span>{bars[0].Label.Split(':')[0]}</span> <span>{bars[^1].Label.Split(':')[0]}</span></p>
 
             """);
     }

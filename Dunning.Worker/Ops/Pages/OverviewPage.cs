@@ -63,7 +63,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
             $"""
             {Show.Heading("now", w["overview.now"])}<ul class="tiles">
             {Tile(s.OutageSince is null ? "good" : "bad", w["overview.gateway"], s.OutageSince is { } since ? Html.Of($"{w["overview.gateway.out"]} {show.Time(since)} UTC") : Html.Text(w["overview.gateway.ok"]))}{Tile(
-                isLate ? "bad" : "good", w["overview.backlog"], due == 0 ? Html.Text(w["overview.backlog.none"]) : Html.Of($"{Show.Link("/ops/passes", w["overview.backlog.some", ("n", show.Count(due))])} {w["overview.backlog.age", ("age", show.Span(oldest))]}"))}{Tile(
+                isLate ? "bad" : "good", w["overview.backlog"], due == 0 ? Html.Text(w["overview.backlog.none"]) : Html.Of($"{Show.Link("/ops/passes", w["overview.backlog.some", ("n", show.Count(due))])}{w["overview.backlog.age", ("age", show.Span(oldest))]}"))}{Tile(
                 s.Stuck > 0 ? "bad" : s.Unknown > 0 ? "warn" : "good", w["overview.unknown"], s.Unknown == 0 ? Html.Text(w["overview.unknown.none"])
                     : Html.Of($"{w["overview.unknown.some", ("n", show.Count(s.Unknown)), ("stuck", show.Count(s.Stuck)), ("age", show.Span(at - Instant.FromDateTimeUtc(s.UnknownSince!.Value)))]}"))}{Tile(
                 s.MailsDead > 0 ? "bad" : "good", w["overview.mails"], Html.Of($"{Show.Link("/ops/mails?state=dead", w["overview.mails.dead", ("n", show.Count(s.MailsDead))])}, {Show.Link("/ops/mails?state=pending", w["overview.mails.waiting", ("n", show.Count(s.MailsWaiting))])}, {Show.Link("/ops/mails#bouncing", w["overview.mails.bouncing", ("n", show.Count(s.Bouncing))])}"))}{Tile(
@@ -162,7 +162,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
             <p class="soft">{w["recovery.note"]} {w["overview.asof"]} {show.Time(year.AsOf)} UTC.</p>
             <figure>
             {Chart.Bars(w["recovery.alternative", ("currency", currency), ("rate", show.Percent(Recovered(all, c => c.Count), Decided(all, c => c.Count)))],
-                [.. weeks.Select(d => (Day: d, Rate: Share(byWeek[d], c => c.Count))).Select(d => new Bar(Iso(d.Day) + ": " + show.Percent((long)((d.Rate ?? 0) * 1000), 1000), (d.Rate ?? 0) * 100))], 100, show.Percent(1, 1))}<figcaption class="soft">{w["recovery.byweek"]}</figcaption>
+                [.. weeks.Select(d => (Day: d, Rate: Share(byWeek[d], c => c.Count))).Select(d => new Bar(Iso(d.Day) + ": " + show.Percent((long)((d.Rate ?? 0) * 1000), 1000), 0, (d.Rate ?? 0) * 100))], 100, show.Percent(1, 1))}<figcaption class="soft">{w["recovery.byweek"]}</figcaption>
             </figure>
             <h3>{w["recovery.bystep"]}</h3>
             <p class="soft">{w["recovery.bystep.note"]}</p>
