@@ -101,14 +101,13 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
             new { accounts, number?.Series, number?.Year, number?.Count, limit }, cancellationToken: ct))).AsList();
     }
 
-    /// <summary>The currencies that invoices are in.</summary>
+    /// <summary>The currencies that plans have prices in.</summary>
     public async Task<IReadOnlyList<string>> CurrenciesAsync(CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<string>(new CommandDefinition(
             """
-            select distinct i.currency from dunning.receivable r join dunning.invoice i using (subscription_id, period_start)
-            where r.state = 'open' and r.case_schedule is not null order by 1
+            select distinct jsonb_object_keys(prices) from dunning.plan_version order by 1
             """,
             cancellationToken: ct))).AsList();
     }
@@ -154,6 +153,9 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
                 _ => "(r.case_opened_at, r.subscription_id, r.period_start) < (@OpenedAt, @AfterSubscription, @AfterStart)",
             },
         ];
+        // What neither chooses nor orders is looked up for the chosen alone.
+        var asksInvoice = filter.Currency is not null || OrderOf(filter) == "largest";
+        var asksAccount = filter.State == "suspended" || filter.Mark is "exempt" or "held";
         var order = OrderOf(filter) switch
         {
             "oldest" => "r.case_opened_at, r.subscription_id, r.period_start",
@@ -162,19 +164,22 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
         };
         return $"""
             with chosen as materialized (
-                select r.*, i.series, i.year, i.number, i.currency, i.amount_due, a.name, a.access, a.exempt as is_exempt, a.legal_hold
+                select r.*
                 from dunning.receivable r
-                join dunning.invoice i using (subscription_id, period_start)
-                join dunning.account a on a.id = r.account_id
+                {(asksInvoice ? "join dunning.invoice i using (subscription_id, period_start)" : "")}
+                {(asksAccount ? "join dunning.account a on a.id = r.account_id" : "")}
                 {(filter.Code is null ? "" : Decline)}
-                where r.case_schedule is not null {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
+                where {(filter.State is "open" or "suspended" ? "r.case_opened_at is not null" : "r.case_schedule is not null")} {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
                 order by {order} {limit})
-            select r.account_id as account, r.name, r.subscription_id as subscription, r.period_start, r.series, r.year, r.number as count, r.currency, r.amount_due as amount,
-                   r.state, r.access, r.case_opened_at as opened_at, r.case_last_step as last_step, r.case_last_step_on as last_step_on, r.case_exhausted as exhausted,
-                   r.paused_until, r.exempt or r.is_exempt as exempt, r.legal_hold as held, r.disputed, r.settled_at, f.code,
+            select r.account_id as account, a.name, r.subscription_id as subscription, r.period_start, i.series, i.year, i.number as count, i.currency, i.amount_due as amount,
+                   r.state, a.access, r.case_opened_at as opened_at, r.case_last_step as last_step, r.case_last_step_on as last_step_on, r.case_exhausted as exhausted,
+                   r.paused_until, r.exempt or a.exempt as exempt, a.legal_hold as held, r.disputed, r.settled_at, f.code,
                    case when r.state = 'open' then (select d.at from dunning.due d where d.account_id = r.account_id and d.pass = 'dun') end as next_at
-            from chosen r {Decline}
-            order by {order.Replace("i.", "r.", StringComparison.Ordinal)}
+            from chosen r
+            join dunning.invoice i using (subscription_id, period_start)
+            join dunning.account a on a.id = r.account_id
+            {Decline}
+            order by {order}
             """;
     }
 
