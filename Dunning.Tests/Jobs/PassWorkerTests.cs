@@ -49,6 +49,25 @@ public sealed class PassWorkerTests : IHelpers
     }
 
     [Fact]
+    public async Task A_pass_that_hangs_is_noticed_by_how_long_it_runs()
+    {
+        var end = new TaskCompletionSource();
+        var worker = Worker(async (pass, _, _) =>
+        {
+            await (pass == PassKind.Renew ? end.Task : Task.CompletedTask);
+            return Report(pass);
+        });
+        Assert.Equal(TimeSpan.Zero, worker.LongestRun());
+        var hanging = worker.RunAsync(PassKind.Renew, default);
+        await Task.Delay(60);
+        await worker.RunAsync(PassKind.Mail, default);
+        Assert.InRange(worker.LongestRun(), TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(5));
+        end.SetResult();
+        await hanging;
+        Assert.Equal(TimeSpan.Zero, worker.LongestRun());
+    }
+
+    [Fact]
     public async Task A_stop_asks_the_pass_to_stop_waits_for_it_and_lets_none_begin()
     {
         var runs = 0;

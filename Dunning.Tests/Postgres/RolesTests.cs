@@ -31,7 +31,9 @@ public sealed class RolesTests
         {
             await using var service = await Service.StartAsync(database, settings, configuration, TimeProvider.System, default);
             await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.event where type = 'email.sent'") >= 3);
+            Assert.Equal(0, await CommandLine.RunAsync(["health", "--set", "Http:Urls=" + service.Addresses.Single()], TextWriter.Null, TextWriter.Null));
             await service.StopAsync();
+            Assert.Equal(1, await CommandLine.RunAsync(["health", "--set", "Http:Urls=" + service.Addresses.Single()], TextWriter.Null, TextWriter.Null));
         }
         var (output, error) = (new StringWriter(), new StringWriter());
         foreach (var command in (string[][])[["pass", "all"], ["show", "a1"], ["housekeeping"], ["act", "a2", "credit", "--amount", "100", "--reason", "goodwill"]])

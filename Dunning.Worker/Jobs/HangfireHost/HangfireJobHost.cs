@@ -158,8 +158,9 @@ internal sealed partial class HangfireJobHost : IJobHost
             _silentSince ??= now;
             return now - _silentSince < JobHostOptions.Silence;
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or InvalidOperationException or System.Net.Sockets.SocketException)
+        catch (Exception) when (!ct.IsCancellationRequested)
         {
+            // Whatever keeps it from being asked: it lies in the database.
             return true;
         }
     }
