@@ -118,6 +118,36 @@ public sealed class SuspensionGuardTests
         Assert.Empty(rig.Log.Lines);
     }
 
+    [Fact]
+    public async Task Of_many_who_race_for_the_last_of_the_room_exactly_as_many_get_it()
+    {
+        await using var rig = await GuardRig.NewAsync(
+            Enumerable.Range(1, 24).Select(n => Population.Account(n, Declines)), ("Guards:Suspensions:Count", "7"), ("Guards:Suspensions:Percent", "0"));
+        var servers = new List<Engine>();
+        for (var n = 0; n < 4; n++)
+        {
+            servers.Add(await rig.ServerAsync());
+        }
+        await rig.DaysAsync(1, servers[0]);
+        rig.Time.Advance(TimeSpan.FromDays(1));
+        var book = await servers[0].RulebookAsync(default);
+        var run = new PassRun(servers[0].Now(), PassKind.Dun);
+
+        // One account a transaction, four servers with three connections each.
+        var attempts = 0;
+        await Task.WhenAll(Enumerable.Range(0, 12).Select(n => Task.Run(async () =>
+        {
+            while ((await servers[n % 4].Book.ClaimAsync(PassKind.Dun, run.Now, 1, file => Pass.Begin(file, run, book), default)).Decisions is [var decision])
+            {
+                Interlocked.Add(ref attempts, decision.Effect is null ? 0 : 1);
+            }
+        })));
+
+        Assert.Equal(7, attempts);
+        Assert.Equal((7, 7), await SuspensionsAsync(servers[1]));
+        Assert.Single(rig.Log.Lines);
+    }
+
     private static async Task<(int Limit, int Taken)> SuspensionsAsync(Engine server)
     {
         var state = (await server.Guards.ListAsync(default)).Single(s => s.Kind == GuardKinds.Suspensions);

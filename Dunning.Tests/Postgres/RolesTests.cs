@@ -49,7 +49,7 @@ public sealed class RolesTests
         [
             "drop table dunning.event", "alter table dunning.event disable trigger all", "alter table dunning.account add column x int", "create table dunning.x (i int)",
             "create schema x", "create table public.x (i int)", "delete from dunning.event", "update dunning.event set type = 'x'", "truncate dunning.event",
-            "delete from dunning.audit", "update dunning.audit set reason = 'x'", "delete from dunning.invoice", "update dunning.invoice set amount_due = 0",
+            "select dunning.prune_events('2000-01-01', '2001-01-01', 10)", "delete from dunning.audit", "update dunning.audit set reason = 'x'", "delete from dunning.invoice", "update dunning.invoice set amount_due = 0",
             "delete from dunning.charge", "delete from dunning.account", "delete from dunning.migration", "insert into dunning.migration values (99, 'x', 'x', 1, now())",
             "drop schema dunning cascade", "set role dunning_owner", "set session_replication_role = replica", "alter role dunning_app superuser",
             "create or replace function dunning.refuse_change() returns trigger language plpgsql as 'begin return null; end'",

@@ -32,6 +32,11 @@ internal static class HousekeepingCommand
             {
                 await context.Output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{kind,-18} {count}"));
             }
+            if (report.Fault is { } fault)
+            {
+                await context.Error.WriteLineAsync(fault);
+                return CommandLine.Wanting;
+            }
             await context.Error.WriteLineAsync(isDry ? "nothing was deleted" : report.IsOutOfTime ? "out of time: run it again for the rest" : "deleted");
             return CommandLine.Ok;
         });

@@ -36,6 +36,10 @@ internal sealed class HousekeepingJob(Housekeeper work, LocalTime at, string zon
                     var removed = string.Join(", ", report.Removed.Where(r => r.Value > 0).Select(r => FormattableString.Invariant($"{r.Value} {r.Key}")));
                     logger.LogInformation(
                         "housekeeping: {Removed}{End}", removed.Length == 0 ? "nothing was old" : removed + " removed", report.IsOutOfTime ? "; out of time: the rest is tomorrow's" : "");
+                    if (report.Fault is { } fault)
+                    {
+                        logger.LogWarning("housekeeping: {Fault}", fault);
+                    }
                 }
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)

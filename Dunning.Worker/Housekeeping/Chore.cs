@@ -17,6 +17,9 @@ internal sealed record Chore(string Name, string Table, Instant? Before, string 
     /// <summary>A function that deletes instead of a statement, where the role may not.</summary>
     public string? Function { get; init; }
 
+    /// <summary>The signature of that function, which the role must have been allowed.</summary>
+    public string? Right { get; init; }
+
     /// <summary>Everything there is to do, as things stand at an instant.</summary>
     public static IReadOnlyList<Chore> All(RetentionSettings keep, Instant now)
     {
@@ -49,6 +52,7 @@ internal sealed record Chore(string Name, string Table, Instant? Before, string 
                 "t.at < @before and not exists (select from dunning.receivable r where r.account_id = t.account_id and r.state = 'open')", Slice: "at")
             {
                 Function = "dunning.prune_events(@since, @until, @batch)",
+                Right = "dunning.prune_events(timestamptz, timestamptz, int)",
             },
         ];
 

@@ -11,7 +11,11 @@ namespace Dunning.Housekeeping;
 /// <summary>What a run of housekeeping came to.</summary>
 /// <param name="Removed">Rows by kind, also where there were none.</param>
 /// <param name="IsOutOfTime">Some are left for the next run.</param>
-public sealed record HousekeepingReport(ImmutableSortedDictionary<string, long> Removed, bool IsOutOfTime);
+public sealed record HousekeepingReport(ImmutableSortedDictionary<string, long> Removed, bool IsOutOfTime)
+{
+    /// <summary>What is set, and could not be done; null: nothing.</summary>
+    public string? Fault { get; init; }
+}
 
 /// <summary>
 /// Deletes what is older than it need be, a thousand rows at a time: each batch is a transaction of its own, so no lock is held for long and a run that is
@@ -74,12 +78,19 @@ public sealed class Housekeeper(NpgsqlDataSource source, RetentionSettings setti
                 new { server = Environment.MachineName, at = startedAt.Utc() }, cancellationToken: ct));
             var removed = new SortedDictionary<string, long>(StringComparer.Ordinal);
             var isOutOfTime = false;
+            string? fault = null;
             string? error = null;
             try
             {
                 foreach (var chore in Chore.All(settings, startedAt))
                 {
                     removed[chore.Name] = 0;
+                    if (chore is { Before: not null, Right: { } right } && !await holder.ExecuteScalarAsync<bool>(new CommandDefinition(
+                        "select has_function_privilege(@right, 'execute')", new { right }, cancellationToken: ct)))
+                    {
+                        fault = $"{chore.Name}: the database's owner must allow it: grant execute on function {right} to the role of the service";
+                        continue;
+                    }
                     await foreach (var count in DeleteAsync(chore, ct))
                     {
                         removed[chore.Name] += count;
@@ -107,7 +118,7 @@ public sealed class Housekeeper(NpgsqlDataSource source, RetentionSettings setti
                     "update dunning.housekeeping_run set ended_at = greatest(started_at, @at), removed = @removed::jsonb, error = @error where id = @run",
                     new { at = clock().Utc(), removed = JsonSerializer.Serialize(removed), error, run });
             }
-            return new HousekeepingReport(removed.ToImmutableSortedDictionary(StringComparer.Ordinal), isOutOfTime);
+            return new HousekeepingReport(removed.ToImmutableSortedDictionary(StringComparer.Ordinal), isOutOfTime) { Fault = fault };
         }
         finally
         {

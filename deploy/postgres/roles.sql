@@ -76,6 +76,11 @@ begin
         revoke all on all functions in schema dunning from public;
         grant execute on all functions in schema dunning to dunning_app;
     end if;
+    -- History ends only where its owner has said so. With Retention:Events:Years, after this script:
+    --   grant execute on function dunning.prune_events(timestamptz, timestamptz, int) to dunning_app;
+    if to_regproc('dunning.prune_events') is not null then
+        revoke all on function dunning.prune_events(timestamptz, timestamptz, int) from dunning_app;
+    end if;
 end $$;
 alter default privileges for role dunning_owner in schema dunning grant execute on functions to dunning_app;
 

@@ -51,6 +51,13 @@ begin
 end $$;
 
 revoke all on function dunning.prune_events(timestamptz, timestamptz, int) from public;
+-- Where deploy/postgres/roles.sql was run before, what is made now is allowed to the service; this is for its owner to allow.
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'dunning_app') then
+        revoke all on function dunning.prune_events(timestamptz, timestamptz, int) from dunning_app;
+    end if;
+end $$;
 
 -- What mail servers and gateways said about a person goes with the person.
 create or replace function dunning.erase_account(which text) returns void language plpgsql security definer set search_path = dunning, pg_temp as $$
