@@ -1,6 +1,8 @@
 using System.Reflection;
 using Dunning.Events;
 using Dunning.Model;
+using Dunning.Ops;
+using Dunning.Ops.Frame;
 using Dunning.Passes;
 
 namespace Dunning.Tests.Rules;
@@ -46,6 +48,13 @@ public sealed class FrozenNamesTests
         abandon_charge add_contact authenticate cancel change_plan credit exempt grant_access hold pause release_hold remove_contact resolve_charge resume retry_charge set_auto_renew
         set_contact unexempt unpause update_payment_method void write_off
         """);
+
+    /// <summary>What the audit calls acts that belong to no account, and who acts where no person does.</summary>
+    [Fact]
+    public void Acts_of_the_audit() => AssertFrozen(Constants(typeof(AuditAct)), "add_user approve_guard change_password disable_user dunning end_sessions guard_tripped resend_mail run_pass sign_in");
+
+    [Fact]
+    public void Roles_of_operators() => AssertFrozen(OpsRoles.Names, "admin operator viewer");
 
     [Fact]
     public void Audiences_of_notices() => AssertFrozen(Constants(typeof(Audiences)), "all_agents owner_admins");
