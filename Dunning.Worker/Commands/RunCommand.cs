@@ -34,6 +34,11 @@ internal static class RunCommand
     /// <summary>Runs for whoever manages it.</summary>
     public static async Task<int> RunAsync(CommandContext context, ParseResult parsed, IServiceManager manager, CancellationToken ct)
     {
+        // Asked for while it starts: done once it has, as the settings may have been read before they were changed.
+        Reloader? reloader = null;
+        var isAsked = false;
+        var status = "";
+        manager.ReloadAsked += Reload;
         var settings = context.ReadSettings(parsed);
         manager.Starting("opening the database");
         await using var database = await Database.OpenAsync(settings, ct);
@@ -50,14 +55,17 @@ internal static class RunCommand
         manager.Starting("starting");
         var configuration = context.Configure(parsed);
         await using var service = await Service.StartAsync(database, settings, configuration, context.Time, ct);
-        var reloader = new Reloader(configuration, () => context.Configure(parsed), service.Reload, service.Services.GetRequiredService<ILogger<Reloader>>());
-        var status = $"charging through {settings.Payments.Gateway}, listening on {string.Join(", ", service.Addresses)}";
+        reloader = new Reloader(configuration, () => context.Configure(parsed), service.Reload, service.Services.GetRequiredService<ILogger<Reloader>>());
+        status = $"charging through {settings.Payments.Gateway}, listening on {string.Join(", ", service.Addresses)}";
         await context.Output.WriteLineAsync(
             $"{BuildInfo.Description}: {database.Description}; charging through {settings.Payments.Gateway}; listening on {string.Join(", ", service.Addresses)}");
         var pages = (settings.Ops.PublicUrl?.AbsoluteUri ?? service.Addresses.First()).TrimEnd('/') + "/ops";
         await context.Output.WriteLineAsync("operators' pages: " + pages + (service.FirstToken is null ? "" : NoUsers(service.FirstToken)));
         manager.Ready(status);
-        manager.ReloadAsked += Reload;
+        if (Volatile.Read(ref isAsked))
+        {
+            Reload();
+        }
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var watch = manager.WatchAsync(service.IsAliveAsync, watching.Token);
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -77,6 +85,11 @@ internal static class RunCommand
 
         void Reload()
         {
+            Volatile.Write(ref isAsked, true);
+            if (reloader is null)
+            {
+                return;
+            }
             manager.Reloading();
             reloader.Reload();
             manager.Ready(status);

@@ -130,6 +130,10 @@ public sealed record WorkerSettings
         {
             faults.Add($"Logging:Format is '{format}', but must be simple or json");
         }
+        // The framework would end the start with a stack trace.
+        faults.AddRange(flat.Where(p => p.Value is { Length: > 0 } && p.Key.StartsWith("Logging:", StringComparison.OrdinalIgnoreCase)
+                && SettingKeys.Find(p.Key) is { Kind: SettingKind.Choice, IsReloadable: true } key && !key.Choices.Contains(p.Value, StringComparer.OrdinalIgnoreCase))
+            .Select(p => $"{p.Key} is '{p.Value}', but must be {string.Join(", ", SettingKeys.Find(p.Key)!.Choices)}"));
         var environment = Given("Environment:File");
         if (environment is not null && Directory.Exists(environment))
         {

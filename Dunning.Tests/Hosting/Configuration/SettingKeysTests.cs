@@ -59,8 +59,7 @@ public sealed partial class SettingKeysTests
         Assert.Contains(Faults(key, key.Max.Value + 1), f => IsAbout(f, key, key.Max.Value + 1));
     }
 
-    public static TheoryData<string> Words() => [.. SettingKeys.All.Where(k => k.Kind is SettingKind.Choice or SettingKind.Flag
-        && k.Section != "Logging").Select(k => k.Name)];
+    public static TheoryData<string> Words() => [.. SettingKeys.All.Where(k => k.Kind is SettingKind.Choice or SettingKind.Flag).Select(k => k.Name)];
 
     [Theory]
     [MemberData(nameof(Words))]
