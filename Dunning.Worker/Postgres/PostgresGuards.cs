@@ -40,7 +40,7 @@ public sealed class PostgresGuards(GuardSettings settings, ILogger<PostgresGuard
     // Counting a large book takes a while; it is counted anew before a limit that follows from it bars anything.
     private static readonly Duration CountedFor = Duration.FromMinutes(10);
 
-    private (Instant At, int Live)? _counted;
+    private volatile Count? _counted;
 
     /// <summary>The enum of what the database has.</summary>
     internal static GuardKinds KindsOf(IEnumerable<string> texts) => texts.Aggregate(GuardKinds.None, (all, text) => all | Texts.Guard[text]);
@@ -71,12 +71,16 @@ public sealed class PostgresGuards(GuardSettings settings, ILogger<PostgresGuard
 
     internal async ValueTask<int> LimitAsync(GuardKinds kind, Instant now, NpgsqlConnection connection, NpgsqlTransaction? transaction, bool anew, CancellationToken ct)
     {
-        if (anew || _counted is not var (at, _) || now - at > CountedFor || now < at)
+        var counted = _counted;
+        if (anew || counted is null || now - counted.At > CountedFor || now < counted.At)
         {
-            _counted = (now, await connection.ExecuteScalarAsync<int>(new CommandDefinition(Live, transaction: transaction, cancellationToken: ct)));
+            counted = new Count(now, await connection.ExecuteScalarAsync<int>(new CommandDefinition(Live, transaction: transaction, cancellationToken: ct)));
+            _counted = counted;
         }
-        return settings[kind].For(_counted.Value.Live);
+        return settings[kind].For(counted.Live);
     }
+
+    private sealed record Count(Instant At, int Live);
 }
 
 /// <summary>The room that is left while the guards' lock is held, and what a save takes of it.</summary>
