@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text;
+using Dunning.Ops.Queries;
+using Dunning.Postgres;
 using Dunning.Tests.Jobs;
 using Dunning.Tests.Ops.SignIn;
 using Dunning.Tests.Pay;
@@ -59,6 +61,80 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         var text = await browser.TextAsync("/ops/cases?" + query);
         Assert.Contains(there, text, StringComparison.Ordinal);
         Assert.DoesNotContain("id=" + missing, text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("latest", "open")]
+    [InlineData("oldest", null)]
+    [InlineData("largest", "open")]
+    public async Task Page_by_page_every_case_is_there_once(string order, string? state)
+    {
+        var (queries, filter) = (new CaseQueries(rig.Rig.Database.Source), new CaseFilter(state, Order: order));
+        var (seen, after) = (new List<CaseRow>(), (CaseCursor?)null);
+        while (true)
+        {
+            var page = await queries.ListAsync(filter, after, 4, default);
+            seen.AddRange(page.Take(4));
+            if (page.Count <= 4)
+            {
+                break;
+            }
+            after = seen[^1].Cursor;
+        }
+        var all = new List<CaseRow>();
+        await foreach (var row in queries.ReadAsync(filter, default))
+        {
+            all.Add(row);
+        }
+        Assert.True(all.Count > 8);
+        Assert.Equal(all.Select(r => r.Number), seen.Select(r => r.Number));
+        Assert.Equal(all.Count, all.DistinctBy(r => r.Number).Count());
+    }
+
+    [Fact]
+    public async Task Page_by_page_every_mail_is_there_once()
+    {
+        var queries = new MailQueries(rig.Rig.Database.Source);
+        var (seen, after) = (new List<OutboxView>(), (MailCursor?)null);
+        while (true)
+        {
+            var page = await queries.ListAsync(null, null, null, after, 3, default);
+            seen.AddRange(page.Take(3));
+            if (page.Count <= 3)
+            {
+                break;
+            }
+            after = new MailCursor(seen[^1].DecidedAt, seen[^1].AccountId, seen[^1].MailNumber, seen[^1].Contact);
+        }
+        Assert.True(seen.Count > 6);
+        Assert.Equal(await rig.Rig.ScalarAsync<long>("select count(*) from dunning.outbox"), seen.DistinctBy(m => (m.AccountId, m.MailNumber, m.Contact)).Count());
+    }
+
+    [Theory]
+    [InlineData("/ops/account?id=%00")]
+    [InlineData("/ops/mails/mail?account=%00&mail=1&contact=1")]
+    [InlineData("/ops/mails/html?account=nobody&mail=x")]
+    [InlineData("/ops/document?number=%00")]
+    public async Task What_is_not_there_is_not_found(string path)
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        using var answer = await browser.GetAsync(path);
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/ops/cases?q=%00&after=x&step=99999999999&state=%27&currency=%27%27%27")]
+    [InlineData("/ops/cases?q=%26%7C!(%3A*&state=")]
+    [InlineData("/ops/cases?after=AAAA&order=largest")]
+    [InlineData("/ops/mails?after=%C3%28&template=%00")]
+    [InlineData("/ops/audit?operator=%00&after=MXwyfDM")]
+    [InlineData("/ops?currency=XXX")]
+    [InlineData("/ops/passes?pass=%27")]
+    public async Task Nonsense_in_an_address_is_passed_over(string path)
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        using var answer = await browser.GetAsync(path);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]
@@ -132,7 +208,7 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         {
             Assert.Equal(HttpStatusCode.SeeOther, resent.StatusCode);
         }
-        using (var run = await browser.PostAsync("/ops/passes/run", ("pass", "dun"), ("reason", "test of run_pass")))
+        using (var run = await browser.PostAsync("/ops/passes/run", ("pass", "end_access"), ("reason", "test of run_pass")))
         {
             Assert.Equal(HttpStatusCode.SeeOther, run.StatusCode);
         }

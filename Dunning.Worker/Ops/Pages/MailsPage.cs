@@ -153,7 +153,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
     }
 
     private static (string Account, int Number, int Contact) Which(IQueryCollection query) => (
-        query["account"].ToString(),
+        CasesPage.Typed(query["account"], 200) ?? "",
         int.TryParse(query["mail"], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0,
         int.TryParse(query["contact"], NumberStyles.None, CultureInfo.InvariantCulture, out var contact) ? contact : 0);
 

@@ -44,7 +44,7 @@ internal sealed class MailQueries(NpgsqlDataSource source)
             state switch { null => null, "dead" => "state = 'dead'", _ => "state = @state" },
             account is null ? null : "account_id = @account",
             template is null ? null : "template = @template",
-            after is null ? null : "decided_at <= @DecidedAt and (decided_at < @DecidedAt or (account_id, mail_number, contact) > (@Account, @Mail, @Contact))",
+            after is null ? null : "decided_at <= @DecidedAt and (decided_at < @DecidedAt or (account_id, mail_number, contact) > (@AfterAccount, @Mail, @Contact))",
         ];
         var where = string.Join(" and ", all.OfType<string>());
         await using var connection = await source.OpenConnectionAsync(ct);
@@ -54,7 +54,7 @@ internal sealed class MailQueries(NpgsqlDataSource source)
             from dunning.outbox {(where.Length == 0 ? "" : "where " + where)}
             order by decided_at desc, account_id, mail_number, contact limit @limit
             """,
-            new { state, account, template, after?.DecidedAt, Account = after?.Account ?? account, after?.Mail, after?.Contact, limit = limit + 1 }, cancellationToken: ct))).AsList();
+            new { state, account, template, after?.DecidedAt, AfterAccount = after?.Account, after?.Mail, after?.Contact, limit = limit + 1 }, cancellationToken: ct))).AsList();
     }
 
     /// <summary>One mail to one recipient as it was decided; null: there is none, or its account is erased.</summary>
