@@ -27,7 +27,7 @@ internal static class WebhooksCommand
         state.AcceptOnlyFromAmong("pending", "done", "ignored", "failed");
         var limit = CommandLine.LimitOption("At most so many, the latest received first", 50);
         var json = new Option<bool>("--json") { Description = "One JSON object a line; instants in UTC" };
-        var command = new Command("list", "Show the gateway's events of the last 60 days, one a line: what became of them, and why some are tried again or have failed.")
+        var command = new Command("list", "Show the gateway's events, one a line, as far back as they are kept (Retention:Webhooks:Days): what became of them, and why some are tried again or have failed.")
         {
             state, limit, json,
         };

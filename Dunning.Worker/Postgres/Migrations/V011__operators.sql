@@ -19,7 +19,7 @@ create table dunning.audit (
 
 create index audit_at on dunning.audit (at, id);
 
-create trigger audit_append_only before update or truncate on dunning.audit
+create trigger audit_append_only before update or delete or truncate on dunning.audit
     for each statement execute function dunning.refuse_change();
 
 -- The same question of the events: few of millions.
