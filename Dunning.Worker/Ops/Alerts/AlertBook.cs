@@ -69,7 +69,8 @@ internal sealed class AlertBook(NpgsqlDataSource source)
                 continue;
             }
             var summary = await connection.ExecuteScalarAsync<string>(new CommandDefinition(
-                "update dunning.alert set resolved_at = @now where id = @Id returning summary", new { row.Id, now = now.Utc() }, transaction, cancellationToken: ct));
+                // A clock may have been set back since.
+                "update dunning.alert set resolved_at = greatest(raised_at, @now) where id = @Id returning summary", new { row.Id, now = now.Utc() }, transaction, cancellationToken: ct));
             await TellAsync(row.Id, "resolved", summary!);
             resolved++;
         }

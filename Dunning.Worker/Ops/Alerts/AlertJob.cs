@@ -39,7 +39,7 @@ internal sealed class AlertJob(Func<AlertParts> open, AlertBook book, BookMeter 
         var findings = await rules.LookAsync(now, ct);
         meter.Expiries = [.. rules.Expiries.Where(e => e.Ends is not null).Select(e => (e.What, e.Ends!.Value))];
         meter.Volumes = [.. rules.Volumes.Select(v => (v.Folder, v.Free, v.Size))];
-        meter.Allowances = [.. (await guards.ListAsync(ct)).Select(g => (Guards.NameOf(g.Kind), g.TrippedAt is null ? Math.Max(0L, g.Limit - g.Taken) : 0L))];
+        meter.Allowances = [.. (await guards.ListAsync(ct)).Select(g => (Guards.NameOf(g.Kind), g.TrippedAt is null ? Math.Max(0L, g.Limit - g.Taken) : 0L, g.TrippedAt is not null))];
         var (raised, resolved) = await book.TakeAsync(findings, rules.IsOurs, _limits.Reminder, sender.Ways, now, ct);
         if (raised > 0 || resolved > 0)
         {

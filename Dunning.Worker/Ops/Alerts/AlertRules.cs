@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Dapper;
 using Dunning.Hosting;
+using Dunning.Ops.Frame;
 using Dunning.Ops.Signals;
 using Dunning.Postgres;
 using NodaTime;
@@ -98,6 +99,12 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
             new { since = (now - Limits.PassLate).Utc() }, cancellationToken: ct))).ToHashSet(StringComparer.Ordinal);
         foreach (var pass in present.Passes)
         {
+            // Also of a pass that is off: it may have been forgotten so.
+            if (pass.Oldest is { } oldest && now - oldest >= Limits.Backlog)
+            {
+                found.Add(new Finding("backlog:" + pass.Pass, "backlog", Severity.Warning,
+                    $"{Count(pass.Backlog, "account is", "accounts are")} due for the pass {pass.Pass}, the first for {Words(now - oldest)}.", "/ops/passes"));
+            }
             var cron = settings.Jobs.Cron[Texts.Pass[pass.Pass]];
             if (cron == JobSettings.Off)
             {
@@ -119,11 +126,6 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
                 }
                 found.Add(new Finding("pass_late:" + pass.Pass, "pass_late", Severity.Critical,
                     $"The pass {pass.Pass} is late: it last ran {(pass.SucceededAt is { } last ? Words(now - last) + " ago" : "never")}.", "/ops/passes"));
-            }
-            if (pass.Oldest is { } oldest && now - oldest >= Limits.Backlog)
-            {
-                found.Add(new Finding("backlog:" + pass.Pass, "backlog", Severity.Warning,
-                    $"{Count(pass.Backlog, "account is", "accounts are")} due for the pass {pass.Pass}, the first for {Words(now - oldest)}.", "/ops/passes"));
             }
         }
     }
@@ -163,12 +165,12 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         {
             found.Add(new Finding("charge_unknown", "charge_unknown", Severity.Critical,
                 $"{Count(open.Unknown, "charge has", "charges have")} had no outcome for more than {Words(Limits.Unknown)}, the first for {Words(now - open.Oldest.Instant()!.Value)} (account {open.UnknownAccount}).",
-                "/ops/cases"));
+                PageOf(open.UnknownAccount)));
         }
         if (open.Stuck > 0)
         {
             found.Add(new Finding("charge_stuck", "charge_stuck", Severity.Critical,
-                $"{Count(open.Stuck, "charge is", "charges are")} stuck: the gateway does not know what became of it, and an operator must say (account {open.StuckAccount}).", "/ops/cases"));
+                $"{Count(open.Stuck, "charge is", "charges are")} stuck: the gateway does not know what became of it, and an operator must say (account {open.StuckAccount}).", PageOf(open.StuckAccount)));
         }
         var lost = await connection.QuerySingleAsync<LostRow>(new CommandDefinition(
             """
@@ -185,7 +187,7 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         {
             found.Add(new Finding("invoice_without_outcome", "invoice_without_outcome", Severity.Critical,
                 $"{Count(lost.Count, "invoice has", "invoices have")} been unpaid for more than {Words(Limits.NoOutcome)} with no attempt under way and no dunning case (account {lost.Account}): something keeps the passes from it.",
-                "/ops/cases"));
+                PageOf(lost.Account)));
         }
     }
 
@@ -244,6 +246,8 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         < 48 => Count((long)duration.TotalHours, "hour", "hours"),
         _ => Count((long)duration.TotalDays, "day", "days"),
     };
+
+    private static string PageOf(string? account) => OpsPath.Of("/ops/account", ("id", account));
 
     private static string At(Instant at) => NodaTime.Text.InstantPattern.General.Format(at);
 

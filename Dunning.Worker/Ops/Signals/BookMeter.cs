@@ -113,8 +113,8 @@ public sealed class BookMeter : IDisposable
     /// <summary>Free and whole bytes of volumes that the service needs.</summary>
     public ImmutableArray<(string Volume, long Free, long Size)> Volumes { get; set; } = [];
 
-    /// <summary>Room that is left under the guards, by guard.</summary>
-    public ImmutableArray<(string Guard, long Left)> Allowances { get; set; } = [];
+    /// <summary>Room that is left under the guards, by guard, and whether it has tripped.</summary>
+    public ImmutableArray<(string Guard, long Left, bool IsTripped)> Allowances { get; set; } = [];
 
     /// <summary>Counts what a saved decision says.</summary>
     public void Count(Decision decision)
@@ -336,6 +336,8 @@ public sealed class BookMeter : IDisposable
         _meter.CreateObservableGauge("dunning.volume.free", () => Volumes.Select(v => Of(v.Free, "volume", v.Volume)), "By", "Free bytes where the service keeps files.");
         _meter.CreateObservableGauge("dunning.volume.size", () => Volumes.Select(v => Of(v.Size, "volume", v.Volume)), "By", "Size of the volumes where it does.");
         _meter.CreateObservableGauge("dunning.guard.allowance", () => Allowances.Select(a => Of(a.Left, "guard", a.Guard)), null, "What a guard still lets through within its window.");
+
+        _meter.CreateObservableGauge("dunning.guard.tripped", () => Allowances.Select(a => Of(a.IsTripped ? 1 : 0, "guard", a.Guard)), null, "1 while a guard waits for an operator.");
 
         static Measurement<double> Of(double value, string label, string content) => new(value, new KeyValuePair<string, object?>(label, content));
 
