@@ -96,7 +96,7 @@ internal sealed class Service : IAsyncDisposable
         {
             builder.Services.AddSingleton(provider => new WebhookJob(
                 () => new WebhookWork(engine!.Webhooks!, webhooks, engine.ToldAsync, () => Instant.FromDateTimeOffset(time.GetUtcNow()),
-                    provider.GetRequiredService<ILogger<WebhookWork>>()),
+                    provider.GetRequiredService<ILogger<WebhookWork>>(), provider.GetRequiredService<BookMeter>()),
                 time, provider.GetRequiredService<ILogger<WebhookJob>>()));
             builder.Services.AddHostedService(provider => provider.GetRequiredService<WebhookJob>());
         }
@@ -132,6 +132,8 @@ internal sealed class Service : IAsyncDisposable
                 await environment.EnterAsync(ct);
                 await environment.StayAsync(ct);
             }
+            var meter = app.Services.GetRequiredService<BookMeter>();
+            meter.Know((await engine.RulebookAsync(ct)).Catalog.Plans.Values.SelectMany(p => p.Prices.Keys).Distinct(), engine.Rules.Steps.Steps.Length);
             var worker = app.Services.GetRequiredService<PassWorker>();
             service = new Service(app, engine, worker, host, settings);
             var site = new OpsSite(settings, database.Source, host.Pages, time, app.Services.GetRequiredService<ILoggerFactory>());
@@ -140,11 +142,11 @@ internal sealed class Service : IAsyncDisposable
             OpsPages.Map(app, site.Frame, engine, settings, worker, host.TriggerAsync, time, app.Services.GetRequiredService<ILoggerFactory>());
             new HealthPage(worker, database.Source, settings.Payments.Gateway, webhooks).Map(app);
             new ReadyPage(worker, database.Source, engine.Rules.Fingerprint, settings, time).Map(app);
-            new MetricsPage(app.Services.GetRequiredService<BookMeter>(), app.Services.GetRequiredService<FiguresReader>(), () => settings.Signals).Map(app);
+            new MetricsPage(meter, app.Services.GetRequiredService<FiguresReader>(), () => settings.Signals).Map(app);
             if (webhooks is not null)
             {
                 new WebhookEndpoint(engine.Webhooks!, webhooks, app.Services.GetRequiredService<WebhookJob>(), time,
-                    app.Services.GetRequiredService<ILogger<WebhookEndpoint>>()).Map(app);
+                    app.Services.GetRequiredService<ILogger<WebhookEndpoint>>(), meter).Map(app);
             }
             host.Map(app);
             if (settings.Links.PublicUrl is not null)

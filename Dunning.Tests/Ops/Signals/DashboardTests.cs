@@ -23,7 +23,7 @@ public sealed partial class DashboardTests(SignalsFixture fixture) : IClassFixtu
             .SelectMany(e => Names().Matches(e).Select(m => m.Value)).Distinct().ToList();
 
         Assert.True(spoken.Count > 30);
-        Assert.Empty(spoken.Where(n => !exposed.Contains(n) && !exposed.Contains(Regex.Replace(n, "_(bucket|sum|count)$", ""))));
+        Assert.DoesNotContain(spoken, n => !exposed.Contains(n) && !exposed.Contains(Regex.Replace(n, "_(bucket|sum|count)$", "")));
     }
 
     [Fact]
@@ -31,10 +31,10 @@ public sealed partial class DashboardTests(SignalsFixture fixture) : IClassFixtu
     {
         var manual = await File.ReadAllTextAsync(FileOf("docs", "monitoring.md"));
 
-        Assert.Empty((await ExposedAsync()).Where(n => !manual.Contains($"`{n}`", StringComparison.Ordinal)));
-        Assert.Empty(Dunning.Ops.Alerts.AlertRules.All.Where(r => !manual.Contains($"`{r}`", StringComparison.Ordinal)));
+        Assert.DoesNotContain(await ExposedAsync(), n => !manual.Contains($"`{n}`", StringComparison.Ordinal));
+        Assert.DoesNotContain(Dunning.Ops.Alerts.AlertRules.All, r => !manual.Contains($"`{r}`", StringComparison.Ordinal));
         var rules = Regex.Matches(await File.ReadAllTextAsync(FileOf("deploy", "grafana", "alerts.yml")), @"alert: (\w+)").Select(m => m.Groups[1].Value);
-        Assert.Empty(rules.Where(r => !manual.Contains($"`{r}`", StringComparison.Ordinal)));
+        Assert.DoesNotContain(rules, r => !manual.Contains($"`{r}`", StringComparison.Ordinal));
         // And nothing that is not there.
         Assert.Empty(Names().Matches(manual).Select(m => m.Value).Distinct().Except(await ExposedAsync()));
     }

@@ -1,4 +1,5 @@
 using Dunning.Hosting;
+using Dunning.Ops.Signals;
 using Dunning.Ops.Frame;
 using Microsoft.AspNetCore.Http.Features;
 using NodaTime;
@@ -10,7 +11,7 @@ namespace Dunning.Gateways.Webhooks;
 /// Takes a gateway's deliveries at <c>/webhooks/NAME</c>: checks them, keeps what they tell and answers at once; <see cref="WebhookJob"/> does the rest. What is
 /// not signed by the gateway costs no work on the database.
 /// </summary>
-internal sealed class WebhookEndpoint(IWebhookGateway gateway, WebhookStore store, WebhookJob job, TimeProvider time, ILogger<WebhookEndpoint> logger)
+internal sealed class WebhookEndpoint(IWebhookGateway gateway, WebhookStore store, WebhookJob job, TimeProvider time, ILogger<WebhookEndpoint> logger, BookMeter? meter = null)
 {
     /// <summary>The longest delivery that is taken, in bytes.</summary>
     public const int MaxBytes = 512 * 1024;
@@ -29,6 +30,7 @@ internal sealed class WebhookEndpoint(IWebhookGateway gateway, WebhookStore stor
         var (status, why) = signature.Length == 0 ? (StatusCodes.Status400BadRequest, gateway.SignatureHeader + " is missing") : await TakeAsync(http, signature);
         if (why is not null)
         {
+            meter?.CountWebhooks("refused");
             Warn(why);
         }
         http.Response.StatusCode = status;
@@ -63,6 +65,7 @@ internal sealed class WebhookEndpoint(IWebhookGateway gateway, WebhookStore stor
                     logger.LogError(e, "a webhook can't be kept");
                     return (StatusCodes.Status503ServiceUnavailable, "it can't be kept now: send it again");
                 }
+                meter?.CountWebhooks("received", events.Length);
                 job.Wake();
                 break;
         }

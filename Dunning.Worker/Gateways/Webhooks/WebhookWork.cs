@@ -1,3 +1,4 @@
+using Dunning.Ops.Signals;
 using Dunning.Ports;
 using Dunning.Time;
 using NodaTime;
@@ -11,7 +12,7 @@ internal delegate Task Hear(string account, GatewayNews news, CancellationToken 
 /// <summary>
 /// Works off what gateways have told. What waits stands in the database, so a late, doubled or lost run harms nothing, and servers share the work.
 /// </summary>
-internal sealed class WebhookWork(IWebhookGateway gateway, WebhookStore store, Hear hear, Func<Instant> clock, ILogger<WebhookWork> logger)
+internal sealed class WebhookWork(IWebhookGateway gateway, WebhookStore store, Hear hear, Func<Instant> clock, ILogger<WebhookWork> logger, BookMeter? meter = null)
 {
     /// <summary>After so many tries, some three days, an event has failed.</summary>
     public const int MaxTries = 20;
@@ -43,6 +44,7 @@ internal sealed class WebhookWork(IWebhookGateway gateway, WebhookStore store, H
             {
                 case null:
                     await store.SettleAsync(gateway.Name, turn, wasOurs: true, clock(), ct);
+                    meter?.CountWebhooks("done");
                     return;
                 case WebhookAnswer.Tells(var news):
                     var wasOurs = false;
@@ -55,6 +57,7 @@ internal sealed class WebhookWork(IWebhookGateway gateway, WebhookStore store, H
                         }
                     }
                     await store.SettleAsync(gateway.Name, turn, wasOurs, clock(), ct);
+                    meter?.CountWebhooks(wasOurs ? "done" : "ignored");
                     return;
                 case WebhookAnswer.NoAnswer(var why):
                     fault = why;
@@ -72,6 +75,7 @@ internal sealed class WebhookWork(IWebhookGateway gateway, WebhookStore store, H
         var now = clock();
         var hasFailed = turn.Tries >= MaxTries;
         await store.PutOffAsync(gateway.Name, turn, hasFailed ? null : now + Backoff.After(turn.Tries), now, fault, ct);
+        meter?.CountWebhooks(hasFailed ? "failed" : "deferred");
         logger.Log(hasFailed ? LogLevel.Error : LogLevel.Warning, "the event {Event} ({Type}) {Verdict}: {Fault}",
             turn.EventId, turn.Type, hasFailed ? "has failed for good" : "is tried again later", fault);
     }

@@ -116,6 +116,41 @@ public sealed class BookMeter : IDisposable
     /// <summary>Room that is left under the guards, by guard, and whether it has tripped.</summary>
     public ImmutableArray<(string Guard, long Left, bool IsTripped)> Allowances { get; set; } = [];
 
+    /// <summary>Begins at zero for the currencies of the plans and the steps of the schedule: without, Prometheus can't see the first that happens.</summary>
+    public void Know(IEnumerable<string> currencies, int steps)
+    {
+        foreach (var currency in currencies)
+        {
+            var ofCurrency = new KeyValuePair<string, object?>("currency", currency);
+            foreach (var counter in new[] { _invoices, _casesOpened })
+            {
+                counter.Add(0, ofCurrency);
+            }
+            foreach (var counter in new[] { _invoiced, _casesOpenedAmount })
+            {
+                counter.Add(0, ofCurrency);
+            }
+            _charged.Add(0, new("gateway", _gateway), ofCurrency);
+            foreach (var how in (string[])["paid", "voided", "written_off"])
+            {
+                _invoicesSettled.Add(0, ofCurrency, new("how", how));
+            }
+            foreach (var how in (string[])["refunded", "reversed", "disputed"])
+            {
+                _returns.Add(0, new("how", how), ofCurrency);
+            }
+            for (var step = 0; step < steps; step++)
+            {
+                _casesRecovered.Add(0, ofCurrency, new("step", step));
+                _casesRecoveredAmount.Add(0, ofCurrency, new("step", step));
+            }
+        }
+        for (var step = 1; step < steps; step++)
+        {
+            _caseSteps.Add(0, new KeyValuePair<string, object?>("step", step));
+        }
+    }
+
     /// <summary>Counts what a saved decision says.</summary>
     public void Count(Decision decision)
     {
@@ -276,7 +311,10 @@ public sealed class BookMeter : IDisposable
         {
             _charges.Add(0, new("gateway", _gateway), new("outcome", outcome), new("decline_code", ""));
         }
-        _charges.Add(0, new("gateway", _gateway), new("outcome", "failed"), new("decline_code", "other"));
+        foreach (var code in s_declines.Append("other"))
+        {
+            _charges.Add(0, new("gateway", _gateway), new("outcome", "failed"), new("decline_code", code));
+        }
         foreach (var counter in new[] { _casesStopped, _casesExhausted, _suspensions, _reactivations, _purges })
         {
             counter.Add(0);
