@@ -91,21 +91,31 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
                     var those = takings.Where(t => t.Currency == c).ToList();
                     var o = owed.FirstOrDefault(x => x.Currency == c) ?? new OwedRow(c, 0, 0, 0, 0, 0, 0);
                     return Show.Row(Show.Head(Html.Text(c)),
-                        Sum(c, those.Where(t => t.Day == today.ToDateOnly()), t => t.Charged, t => t.Charges), Sum(c, those.Where(t => t.Day >= week), t => t.Charged, t => t.Charges),
+                        Sum(c, those.Where(t => t.Day == today.ToDateOnly()), t => t.Charged, t => t.Charges), Sum(c, those.Where(t => t.Day >= week), t => t.Charged, t => t.Charges, Trend(those)),
                         Sum(c, those, t => t.Charged, t => t.Charges), Sum(c, those, t => t.Recovered, t => t.Recoveries), Sum(c, those, t => t.Failed, t => t.Failures),
                         Of(c, o.Due, o.DueCount), Of(c, o.PastDue, o.PastDueCount, OpsPath.Of("/ops/cases", ("state", "open"), ("currency", c))),
                         Of(c, o.Suspended, o.SuspendedCount, OpsPath.Of("/ops/cases", ("state", "suspended"), ("currency", c))));
                 }))}
             """);
 
-        Html Sum(string c, IEnumerable<TakingsRow> rows, Func<TakingsRow, long> amount, Func<TakingsRow, long> count)
+        Html Sum(string c, IEnumerable<TakingsRow> rows, Func<TakingsRow, long> amount, Func<TakingsRow, long> count, Html more = default)
         {
             var all = rows.ToList();
-            return Of(c, all.Sum(amount), all.Sum(count));
+            return Of(c, all.Sum(amount), all.Sum(count), more: more);
         }
 
-        Html Of(string c, long amount, long count, string? path = null) => Html.Of(
-            $"<td class=\"number\"><b>{(path is null || count == 0 ? Html.Text(show.Amount(amount, c)) : Show.Link(path, show.Amount(amount, c)))}</b><br><span class=\"soft\">{show.Count(count)}</span></td>");
+        // Of whole days: today is not over.
+        Html Trend(List<TakingsRow> rows)
+        {
+            var (last, before) = (Charged(rows, 7, 1), Charged(rows, 14, 8));
+            return before <= 0 ? Html.Empty : Html.Of($"<br><span class=\"{(last >= before ? "good" : "bad")}\">{w["money.trend", ("change", (last >= before ? "+" : "−") + show.Percent(Math.Abs(last - before), before))]}</span>");
+        }
+
+        long Charged(List<TakingsRow> rows, int from, int to) =>
+            rows.Where(t => t.Day >= today.PlusDays(-from).ToDateOnly() && t.Day <= today.PlusDays(-to).ToDateOnly()).Sum(t => t.Charged);
+
+        Html Of(string c, long amount, long count, string? path = null, Html more = default) => Html.Of(
+            $"<td class=\"number\"><b>{(path is null || count == 0 ? Html.Text(show.Amount(amount, c)) : Show.Link(path, show.Amount(amount, c)))}</b><br><span class=\"soft\">{show.Count(count)}</span>{more}</td>");
     }
 
     private static Html Currencies(Show show, IReadOnlyList<string> currencies, string chosen) => currencies.Count < 2 ? Html.Empty : Html.Of(
