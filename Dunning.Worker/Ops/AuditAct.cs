@@ -10,6 +10,7 @@ public static class AuditAct
     public const string DisableUser = "disable_user";
     public const string EndSessions = "end_sessions";
     public const string GuardTripped = "guard_tripped";
+    public const string JobPages = "job_pages";
     public const string ResendMail = "resend_mail";
     public const string RunPass = "run_pass";
     public const string SignIn = "sign_in";

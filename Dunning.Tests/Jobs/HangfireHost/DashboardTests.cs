@@ -40,6 +40,7 @@ public sealed partial class DashboardTests
         Assert.Equal(HttpStatusCode.NoContent, (await Trigger(Token().Match(page).Groups[1].Value)).StatusCode);
         await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.event where type = 'invoice.paid'") == 2);
         Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from dunning.event where type = 'email.sent'"));
+        Assert.Equal("anna recurring/trigger renew", await rig.ScalarAsync<string>("select string_agg(operator || ' ' || subject, ';') from dunning.audit where act = 'job_pages'"));
 
         Task<HttpResponseMessage> Trigger(string? token) => http.PostAsync(
             "/hangfire/recurring/trigger", null, [("jobs[]", "renew")], token is null ? [] : [(OpsGate.TokenHeader, token)]);
@@ -83,6 +84,7 @@ public sealed partial class DashboardTests
         using var stats = await viewer.PostAsync(
             "/hangfire/stats", ops.Url.GetLeftPart(UriPartial.Authority), [("metrics[]", "servers:count")], (OpsGate.TokenHeader, token));
         Assert.Equal(HttpStatusCode.OK, stats.StatusCode);
+        Assert.Equal(0, await ops.Rig.ScalarAsync<long>("select count(*) from dunning.audit where act = 'job_pages'"));
     }
 
     [GeneratedRegex("name=\"jobs\\[\\]\"[^>]*value=\"([a-z]+)\"")]

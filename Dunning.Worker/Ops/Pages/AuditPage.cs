@@ -19,7 +19,7 @@ internal sealed class AuditPage(OpsFrame frame, NpgsqlDataSource source)
     [
         ActionNames.RetryCharge, ActionNames.Pause, ActionNames.Unpause, ActionNames.Exempt, ActionNames.Unexempt, ActionNames.Hold, ActionNames.ReleaseHold, ActionNames.GrantAccess,
         ActionNames.ResolveCharge, ActionNames.WriteOff, ActionNames.Credit, ActionNames.VoidInvoice, AuditAct.ResendMail, AuditAct.RunPass, AuditAct.ApproveGuard,
-        AuditAct.GuardTripped, AuditAct.SignIn, AuditAct.EndSessions, AuditAct.AddUser, AuditAct.ChangePassword, AuditAct.DisableUser,
+        AuditAct.GuardTripped, AuditAct.JobPages, AuditAct.SignIn, AuditAct.EndSessions, AuditAct.AddUser, AuditAct.ChangePassword, AuditAct.DisableUser,
     ];
 
     private readonly AuditQueries _queries = new(source);

@@ -167,12 +167,32 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             await WriteAsync(http, StatusCodes.Status403Forbidden, "refused.title", visit.Words["refused.form"]);
             return false;
         }
+        if (!IsReading(http.Request) && IsJobs(http) && visit.User.May(OpsRole.Operator))
+        {
+            await NoteJobsAsync(http, visit);
+        }
         if (visit.Flash is not null && IsReading(http.Request))
         {
             await sessions.KeepFlashAsync(id!, null, http.RequestAborted);
         }
         return true;
     }
+
+    // Jobs can be run, put off and deleted there: what was asked for, and of which jobs. Its own looking every few seconds is no act.
+    private async Task NoteJobsAsync(HttpContext http, SessionVisit visit)
+    {
+        var what = http.Request.Path.Value!["/hangfire".Length..].Trim('/');
+        if (what.Equals("stats", StringComparison.OrdinalIgnoreCase))
+        {
+            return;
+        }
+        var jobs = http.Request.HasFormContentType ? (await http.Request.ReadFormAsync(http.RequestAborted))["jobs[]"].ToArray() : [];
+        var subject = string.Join(' ', [what, .. jobs]);
+        await sessions.NoteAsync(
+            visit.User.Name, AuditAct.JobPages, new string([.. subject.Where(c => !char.IsControl(c)).Take(200)]), "by the job host's own pages", http.RequestAborted);
+    }
+
+    private static bool IsJobs(HttpContext http) => http.Request.Path.StartsWithSegments("/hangfire", StringComparison.OrdinalIgnoreCase);
 
     private async Task AskToSignInAsync(HttpContext http)
     {
@@ -208,7 +228,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
     {
         var headers = http.Response.Headers;
         headers.CacheControl = "no-store";
-        headers.ContentSecurityPolicy = http.Request.Path.StartsWithSegments("/hangfire", StringComparison.OrdinalIgnoreCase) ? JobsPolicy : Policy;
+        headers.ContentSecurityPolicy = IsJobs(http) ? JobsPolicy : Policy;
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
         // Not 'no-referrer': browsers would then say of our own forms that they came from nowhere.

@@ -140,6 +140,11 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
         "update dunning.ops_session set flash = @text, is_fault = @isFault where id_hash = @hash",
         new { hash = SHA256.HashData(id), text = flash is { Text.Length: > 1000 } ? flash.Text[..1000] : flash?.Text, isFault = flash?.IsFault ?? false }, ct);
 
+    /// <summary>Writes into the audit what somebody is about to do on pages that are not ours and ask for no reason.</summary>
+    public Task NoteAsync(string name, string act, string subject, string reason, CancellationToken ct) => ExecuteAsync(
+        "insert into dunning.audit (at, operator, act, subject, reason) values (@now, @name, @act, @subject, @reason)",
+        new { now = Now().Utc(), name, act, subject, reason }, ct);
+
     private async Task ExecuteAsync(string sql, object values, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
