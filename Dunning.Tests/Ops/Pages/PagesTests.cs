@@ -63,6 +63,21 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         Assert.DoesNotContain("id=" + missing, text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Charges_without_an_outcome_are_listed_the_stuck_ones_first()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        var charges = await new OpenChargeQueries(rig.Rig.Database.Source).ChargesAsync(10, default);
+        var text = await browser.TextAsync("/ops/charges");
+        foreach (var charge in charges)
+        {
+            Assert.Contains(charge.Number, text, StringComparison.Ordinal);
+        }
+        Assert.Equal(charges.OrderByDescending(c => c.Stuck).ThenBy(c => c.Since).Select(c => c.Number), charges.Select(c => c.Number));
+        var untried = await new OpenChargeQueries(rig.Rig.Database.Source).WithoutAttemptAsync(NodaTime.Instant.FromUtc(2999, 1, 1, 0, 0), 10, default);
+        Assert.DoesNotContain(untried, u => charges.Any(c => c.Number == u.Number));
+    }
+
     [Theory]
     [InlineData("latest", "open")]
     [InlineData("oldest", null)]
@@ -235,7 +250,10 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         Assert.DoesNotContain("<td>once</td>", audit, StringComparison.Ordinal);
         Assert.Contains("test of write_off", await browser.TextAsync("/ops/audit.csv?account=a8"), StringComparison.Ordinal);
         Assert.DoesNotContain("test of pause", await browser.TextAsync("/ops/audit?account=a8"), StringComparison.Ordinal);
+        // What the operator says was taken has paid it; and what is paid can be voided there, too.
         Assert.Equal("paid", await rig.Rig.ScalarAsync<string>("select state from dunning.receivable where account_id = 'a15'"));
+        await ActAsync("a15", "void", true, ("confirmed", "yes"));
+        Assert.Equal("voided", await rig.Rig.ScalarAsync<string>("select state from dunning.receivable where account_id = 'a15'"));
     }
 
     [Fact]

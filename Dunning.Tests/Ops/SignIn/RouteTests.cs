@@ -37,6 +37,7 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         GET /ops                             viewer
         GET /ops/cases                       viewer
         GET /ops/cases.csv                   viewer
+        GET /ops/charges                     viewer
         GET /ops/account                     viewer
         POST /ops/account/act                operator
         GET /ops/document                    viewer

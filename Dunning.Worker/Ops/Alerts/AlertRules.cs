@@ -64,7 +64,7 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
             {
                 var name = Guards.NameOf(guard.Kind);
                 Add("guard_tripped:" + name, "guard_tripped", Severity.Critical, string.Create(CultureInfo.InvariantCulture,
-                    $"The guard of {name} has stopped them: {guard.Wanted} within 24 hours were wanted, {guard.Limit} are allowed. Nothing more of the kind is done until an operator approves (since {At(tripped)})."), "/ops");
+                    $"The guard of {name} has stopped them: {guard.Wanted} within 24 hours were wanted, {guard.Limit} are allowed. Nothing more of the kind is done until an operator approves (since {At(tripped)})."), "/ops/passes");
             }
         }
         if (Duration.FromSeconds(Math.Abs(present.ClockSkew)) >= Limits.ClockSkew)
@@ -165,12 +165,12 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         {
             found.Add(new Finding("charge_unknown", "charge_unknown", Severity.Critical,
                 $"{Count(open.Unknown, "charge has", "charges have")} had no outcome for more than {Words(Limits.Unknown)}, the first for {Words(now - open.Oldest.Instant()!.Value)} (account {open.UnknownAccount}).",
-                PageOf(open.UnknownAccount)));
+                open.Unknown == 1 ? PageOf(open.UnknownAccount) : "/ops/charges"));
         }
         if (open.Stuck > 0)
         {
             found.Add(new Finding("charge_stuck", "charge_stuck", Severity.Critical,
-                $"{Count(open.Stuck, "charge is", "charges are")} stuck: the gateway does not know what became of it, and an operator must say (account {open.StuckAccount}).", PageOf(open.StuckAccount)));
+                $"{Count(open.Stuck, "charge is", "charges are")} stuck: the gateway does not know what became of it, and an operator must say (account {open.StuckAccount}).", open.Stuck == 1 ? PageOf(open.StuckAccount) : "/ops/charges"));
         }
         var lost = await connection.QuerySingleAsync<LostRow>(new CommandDefinition(
             """
@@ -187,7 +187,7 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         {
             found.Add(new Finding("invoice_without_outcome", "invoice_without_outcome", Severity.Critical,
                 $"{Count(lost.Count, "invoice has", "invoices have")} been unpaid for more than {Words(Limits.NoOutcome)} with no attempt under way and no dunning case (account {lost.Account}): something keeps the passes from it.",
-                PageOf(lost.Account)));
+                lost.Count == 1 ? PageOf(lost.Account) : "/ops/charges"));
         }
     }
 

@@ -16,6 +16,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
 {
     private const int Events = 100;
     private const int Mails = 20;
+    private const int Voidable = 12;
 
     /// <summary>Acts that can't be taken back: asked for a second time.</summary>
     private static readonly string[] s_grave = [ActionNames.WriteOff, ActionNames.VoidInvoice, ActionNames.ResolveCharge];
@@ -47,7 +48,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
             Body = Html.Of(
                 $"""
                 <p class="soft">{w["account.zone", ("zone", page.Sheet.Account.TimeZone)]} {sentences.When(page.AsOf)}</p>
-                {(page.HasOtherRules ? OpsFrame.Told(new OpsFlash(w["account.rules"], IsFault: true)) : Html.Empty)}{State(show, page, sentences)}{Next(show, page, sentences)}{Unpaid(visit, show, page, sentences)}{(visit.User.May(OpsRole.Operator) ? AccountActs(visit, show, page) : Html.Empty)}{Settled(show, page)}{Things(show, page, sentences)}{MailsOf(show, page)}{History(show, page, sentences, all)}
+                {(page.HasOtherRules ? OpsFrame.Told(new OpsFlash(w["account.rules"], IsFault: true)) : Html.Empty)}{State(show, page, sentences)}{Next(show, page, sentences)}{Unpaid(visit, show, page, sentences)}{(visit.User.May(OpsRole.Operator) ? AccountActs(visit, show, page) : Html.Empty)}{Settled(visit, show, page)}{Things(show, page, sentences)}{MailsOf(show, page)}{History(show, page, sentences, all)}
                 """),
         });
     }
@@ -144,10 +145,12 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
     private static Html Hidden(string account, string act, string? number) =>
         OpsForm.Hidden("account", account) + OpsForm.Hidden("act", act) + (number is null ? Html.Empty : OpsForm.Hidden("number", number));
 
-    private static Html Settled(Show show, AccountPage page)
+    private static Html Settled(OpsVisit visit, Show show, AccountPage page)
     {
         var w = show.Words;
         var rows = page.Sheet.Invoices.Where(i => i.State != "open").OrderByDescending(i => i.IssuedAt).ToList();
+        // What was paid lately can be given back here; what is older, by command.
+        var voidable = visit.User.May(OpsRole.Operator) && page.File.PurgedAt is null ? rows.Where(i => i.State == "paid").Take(Voidable).ToHashSet() : [];
         return Html.Of($"{Show.Heading("settled", w["account.settled"])}{(rows.Count == 0 ? Show.Nothing(w["account.settled.none"]) : Show.Table(w["account.settled"], [w["invoice.number"], w["invoice.period"], "#" + w["invoice.amount"], w["case.state"], w["invoice.documents"]],
             rows.Select(i =>
             {
@@ -155,7 +158,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
                 var note = page.Sheet.CreditNotes.FirstOrDefault(c => c.SubscriptionId == i.SubscriptionId && c.PeriodStart == i.PeriodStart);
                 return Show.Row(Show.Head(Html.Text(number)), Show.Cell(Html.Of($"{i.SubscriptionId}, {Show.Day(i.PeriodStart)}")), Show.Figure(show.Amount(i.AmountDue, i.Currency)),
                     Show.Cell(Show.Badge(i.State == "paid" ? "good" : i.State == "written_off" ? "bad" : "", w["state." + i.State])),
-                    Show.Cell(Html.Of($"{Document(show, number, "invoice")}{(i.State == "paid" ? Html.Of($", {Document(show, number, "receipt")}") : Html.Empty)}{(note is null ? Html.Empty : Html.Of($", {Document(show, DocumentNumber.Of(note.Series, note.Year, note.Number), "credit_note")}"))}")));
+                    Show.Cell(Html.Of($"{Document(show, number, "invoice")}{(i.State == "paid" ? Html.Of($", {Document(show, number, "receipt")}") : Html.Empty)}{(note is null ? Html.Empty : Html.Of($", {Document(show, DocumentNumber.Of(note.Series, note.Year, note.Number), "credit_note")}"))}{(voidable.Contains(i) ? Form(visit, page, ActionNames.VoidInvoice, number) : Html.Empty)}")));
             })))}");
     }
 

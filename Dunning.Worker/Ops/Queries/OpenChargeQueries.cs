@@ -1,0 +1,55 @@
+using Dapper;
+using Dunning.Documents;
+using NodaTime;
+using Npgsql;
+
+namespace Dunning.Ops.Queries;
+
+#pragma warning disable CS1591 // rows for one page; their names say what they are
+
+/// <summary>An unpaid invoice whose attempt has no outcome, or that has had none. Amounts are minor units.</summary>
+internal sealed record OpenChargeRow(
+    string Account, string Subscription, DateOnly PeriodStart, string Series, int Year, long Count, string Currency, long Amount, string? State, bool Stuck, DateTime Since)
+{
+    public string Number => DocumentNumber.Of(Series, Year, Count);
+}
+
+#pragma warning restore CS1591
+
+/// <summary>Money that is neither in nor out: what operators look at first when an alert says so.</summary>
+internal sealed class OpenChargeQueries(NpgsqlDataSource source)
+{
+    /// <summary>Charges without an outcome: stuck ones first, then the oldest.</summary>
+    public Task<IReadOnlyList<OpenChargeRow>> ChargesAsync(int limit, CancellationToken ct) => ReadAsync(
+        """
+        select c.account_id as account, c.subscription_id as subscription, c.period_start, i.series, i.year, i.number as count, c.currency, c.amount, c.state, c.stuck, c.first_called_at as since
+        from dunning.charge c
+        join dunning.invoice i using (subscription_id, period_start)
+        where c.state in ('in_flight', 'unknown', 'pending')
+        order by c.stuck desc, c.first_called_at, c.key
+        limit @limit
+        """,
+        null, limit, ct);
+
+    /// <summary>Unpaid invoices, issued before an instant, with no charge under way and no dunning case: something keeps the passes from them.</summary>
+    public Task<IReadOnlyList<OpenChargeRow>> WithoutAttemptAsync(Instant before, int limit, CancellationToken ct) => ReadAsync(
+        """
+        select r.account_id as account, r.subscription_id as subscription, r.period_start, i.series, i.year, i.number as count, i.currency, i.amount_due as amount, null as state, false as stuck,
+               i.issued_at as since
+        from dunning.receivable r
+        join dunning.invoice i using (subscription_id, period_start)
+        where r.state = 'open' and r.case_schedule is null and i.issued_at < @before
+            and not exists (
+                select from dunning.charge c
+                where c.account_id = r.account_id and c.subscription_id = r.subscription_id and c.period_start = r.period_start and c.state in ('in_flight', 'unknown', 'pending'))
+        order by i.issued_at, r.subscription_id, r.period_start
+        limit @limit
+        """,
+        before, limit, ct);
+
+    private async Task<IReadOnlyList<OpenChargeRow>> ReadAsync(string sql, Instant? before, int limit, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<OpenChargeRow>(new CommandDefinition(sql, new { before = before?.ToDateTimeUtc(), limit }, cancellationToken: ct))).AsList();
+    }
+}
