@@ -8,7 +8,6 @@ using Dunning.Ops.Alerts;
 using Dunning.Ops.Signals;
 using Dunning.Tests.Jobs;
 using Dunning.Tests.Mail;
-using Dunning.Tests.Ops.SignIn;
 using Microsoft.Extensions.Logging.Abstractions;
 using NodaTime;
 
@@ -24,7 +23,7 @@ internal sealed class AlertRig : IAsyncDisposable
     private readonly List<IDisposable> _owned = [];
     private long _posts;
 
-    private AlertRig(ServiceRig rig, ScriptedSmtpServer smtp, HttpSink sink, ShiftedTime time, WorkerSettings settings)
+    private AlertRig(ServiceRig rig, ScriptedSmtpServer smtp, HttpSink sink, MovedTime time, WorkerSettings settings)
     {
         (Rig, Smtp, Sink, Time, Settings) = (rig, smtp, sink, time, settings);
     }
@@ -35,7 +34,7 @@ internal sealed class AlertRig : IAsyncDisposable
 
     public HttpSink Sink { get; }
 
-    public ShiftedTime Time { get; }
+    public MovedTime Time { get; }
 
     public WorkerSettings Settings { get; }
 
@@ -50,7 +49,7 @@ internal sealed class AlertRig : IAsyncDisposable
     /// <param name="keys">Settings.</param>
     public static async Task<AlertRig> NewAsync(int accounts, Func<string, string?>? refuse, params (string Key, string Value)[] keys)
     {
-        var (smtp, sink, time) = (new ScriptedSmtpServer(refuse), new HttpSink(), new ShiftedTime());
+        var (smtp, sink, time) = (new ScriptedSmtpServer(refuse), new HttpSink(), new MovedTime());
         var rig = await ServiceRig.NewAsync(Math.Max(1, accounts),
         [
             ("Mail:Transport", "smtp"), ("Mail:From", "billing@acme.example"), ("Mail:Smtp:Host", "127.0.0.1"),
@@ -125,6 +124,20 @@ internal sealed class AlertRig : IAsyncDisposable
         Sink.Dispose();
         await Rig.DisposeAsync();
     }
+}
+
+/// <summary>The machine's clock, which goes on, put forward.</summary>
+internal sealed class MovedTime : TimeProvider
+{
+    private long _ticks;
+
+    public TimeSpan Ahead
+    {
+        get => new(Interlocked.Read(ref _ticks));
+        set => Interlocked.Exchange(ref _ticks, value.Ticks);
+    }
+
+    public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
 }
 
 /// <summary>A webhook's receiver on the loopback.</summary>
