@@ -27,7 +27,8 @@ public sealed class HousekeeperTests
         Assert.Equal(report!.Removed, counted);
         Assert.False(report.IsOutOfTime);
         Assert.Equal(
-            "alerts 1, card_holds 1, card_sessions 1, events 2500, guard_buckets 1, housekeeping_runs 1, job_records 1, outbox 2100, pass_runs 1, sessions 1, webhooks 2",
+            "alerts 1, card_holds 1, card_sessions 1, events 2500, guard_buckets 1, housekeeping_runs 1, job_records 1, oidc_sign_ins 1, outbox 2100, pass_runs 1, sessions 1, "
+            + "sign_in_failures 1500, webhooks 2",
             string.Join(", ", report.Removed.Select(r => FormattableString.Invariant($"{r.Key} {r.Value}"))));
         Assert.Equal("half-sent/1 half-sent/2 young/1", await NamesAsync(rig, "select account_id || '/' || contact from dunning.outbox"));
         Assert.Equal("pending young", await NamesAsync(rig, "select event_id from dunning.webhook"));
@@ -167,6 +168,10 @@ public sealed class HousekeeperTests
 
             insert into dunning.ops_session (id_hash, kind, name, role, language, began_at, seen_at, ends_at)
             select sha256(n::text::bytea), 'token', 'x', 'admin', 'en', '2026-02-28', '2026-02-28', '2026-02-28'::timestamptz + n * interval '1 day' from generate_series(1, 2) n;
+            insert into dunning.ops_failure (subject, failures, last_at)
+            select sha256(n::text::bytea), 1, case when n <= 1500 then timestamptz '2026-02-28 07:00' else '2026-02-28 09:00' end from generate_series(1, 1501) n;
+            insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, ends_at)
+            select sha256(n::text::bytea), sha256(n::text::bytea), 'n', 'v', '/ops', timestamptz '2026-03-01 07:00' + n * interval '40 minutes' from generate_series(1, 2) n;
             insert into dunning.guard_bucket (kind, minute, taken) values ('mails', '2026-02-26', 5), ('mails', '2026-02-28 12:00', 5);
 
             insert into dunning.event (account_id, seq, at, type)

@@ -1,4 +1,5 @@
 using Dunning.Hosting;
+using Dunning.Ops.SignIn;
 using NodaTime;
 
 namespace Dunning.Housekeeping;
@@ -47,6 +48,8 @@ internal sealed record Chore(string Name, string Table, Instant? Before, string 
             new("job_records", "hangfire.job", DaysAgo(keep.JobRecordsDays), "t.statename = 'Failed' and t.createdat < @before"),
             // These end by themselves, and nobody looks at them then.
             new("sessions", "dunning.ops_session", now, "t.ends_at < @before"),
+            new("sign_in_failures", "dunning.ops_failure", now - SignInLimits.Forgotten, "t.last_at < @before"),
+            new("oidc_sign_ins", "dunning.ops_oidc", now, "t.ends_at < @before"),
             new("guard_buckets", "dunning.guard_bucket", DaysAgo(2), "t.minute < @before"),
             new("events", "dunning.event", keep.EventsYears is { } years ? now.InUtc().Date.PlusYears(-years).AtStartOfDayInZone(DateTimeZone.Utc).ToInstant() : null,
                 "t.at < @before and not exists (select from dunning.receivable r where r.account_id = t.account_id and r.state = 'open')", Slice: "at")

@@ -30,6 +30,9 @@ public sealed class OidcTests
             Assert.Contains("Sign in with Corp <Login>", page);
             Assert.Contains("href=\"/ops/sign-in/oidc?back=%2Fops%2Fme\"", page);
             Assert.DoesNotContain("<form", page);
+            using var sent = await stranger.SignInAsync("anna", OpsRig.Password);
+            Assert.Equal(HttpStatusCode.Unauthorized, sent.StatusCode);
+            Assert.Equal(0, await ops.Rig.ScalarAsync<long>("select count(*) from dunning.ops_failure"));
         }
 
         // Those who have several roles have the highest.

@@ -1,4 +1,5 @@
 using System.Net;
+using Dapper;
 using Dunning.Ops.Frame;
 using Dunning.Ops.SignIn;
 using Dunning.Tests.Jobs;
@@ -111,6 +112,13 @@ public sealed class SignInTests(OpsFixture fixture) : IClassFixture<OpsFixture>,
         }
         Assert.Null(await servers[0].BeginAsync("bert", IPAddress.Parse("2001:db8:1:2:ffff::1"), default));
         Assert.NotNull(await servers[1].BeginAsync("carl", address, default));
+        // While it waits, the names that it makes up leave nothing behind.
+        var rows = await Ops.Rig.ScalarAsync<long>("select count(*) from dunning.ops_failure");
+        foreach (var at in Enumerable.Range(0, 30))
+        {
+            Assert.NotNull(await servers[at % 2].BeginAsync($"made-up{at}", address, default));
+        }
+        Assert.Equal(rows, await Ops.Rig.ScalarAsync<long>("select count(*) from dunning.ops_failure"));
         await servers[0].SucceedAsync("bert", address, default);
         Assert.Null(await servers[1].BeginAsync("carl", address, default));
         Assert.NotNull(await servers[1].BeginAsync("dora", address, default));
@@ -152,6 +160,49 @@ public sealed class SignInTests(OpsFixture fixture) : IClassFixture<OpsFixture>,
         Assert.Equal(HttpStatusCode.SeeOther, (await before.GetAsync("/ops/me")).StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, (await before.SignInAsync("anna", "another good password")).StatusCode);
         Assert.Equal("bert", await Ops.Rig.ScalarAsync<string>("select operator from dunning.audit where act = 'disable_user' and subject = 'anna' and reason = 'left us'"));
+    }
+
+    [Fact]
+    public async Task Who_was_let_in_by_a_password_that_was_changed_meanwhile_is_not()
+    {
+        Assert.True(await Ops.Users.AddAsync(new("tests", "set up"), "fred", OpsRole.Viewer, OpsRig.Password, replaces: false, default));
+        var sessions = new OpsSessions(Ops.Rig.Database.Source, new OpsSettings(), Ops.Time);
+        var verified = await Ops.Rig.ScalarAsync<string>("select password from dunning.ops_user where name = 'fred'");
+        Assert.NotNull(await OpenAsync());
+
+        // The change is under way, and has ended the sessions that it has seen.
+        await using (var connection = await Ops.Rig.Database.Source.OpenConnectionAsync())
+        {
+            await using var change = await connection.BeginTransactionAsync();
+            await connection.ExecuteAsync("update dunning.ops_user set password = 'x' where name = 'fred'; delete from dunning.ops_session where local_user = 'fred'", transaction: change);
+            var late = OpenAsync();
+            await Task.Delay(200);
+            Assert.False(late.IsCompleted);
+            await change.CommitAsync();
+            Assert.Null(await late);
+        }
+        Assert.Null(await OpenAsync());
+        await Ops.Rig.ScalarAsync<string?>($"update dunning.ops_user set password = '{verified}', is_disabled = true where name = 'fred'; select null::text");
+        Assert.Null(await OpenAsync());
+        Assert.Equal((0, 1), (
+            await Ops.Rig.ScalarAsync<long>("select count(*) from dunning.ops_session where local_user = 'fred'"),
+            await Ops.Rig.ScalarAsync<long>("select count(*) from dunning.audit where act = 'sign_in' and operator = 'fred'")));
+
+        Task<string?> OpenAsync() => sessions.OpenAsync("password", "fred", ("fred", verified), OpsRole.Viewer, "en", null, default);
+    }
+
+    [Fact]
+    public async Task Who_can_not_be_seen_to_at_once_is_told_so_and_holds_no_connection()
+    {
+        // Passwords that take some seconds each.
+        var slow = Password.Hash(OpsRig.Password, iterations: 1000).Replace("$1000$", "$8000000$", StringComparison.Ordinal);
+        Assert.True(await Ops.Users.AddAsync(new("tests", "set up"), "gina", OpsRole.Viewer, OpsRig.Password, replaces: false, default));
+        await Ops.Rig.ScalarAsync<string?>($"update dunning.ops_user set password = '{slow}' where name = 'gina'; select null::text");
+        using var browser = Ops.Browser();
+        var tries = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => browser.SignInAsync("gina", "not the password")));
+
+        Assert.Equal(2, tries.Count(t => t.StatusCode == HttpStatusCode.Unauthorized));
+        Assert.All(tries.Where(t => t.StatusCode != HttpStatusCode.Unauthorized), t => Assert.Equal((HttpStatusCode.ServiceUnavailable, "5"), (t.StatusCode, t.Headers.RetryAfter!.ToString())));
     }
 
     [Fact]

@@ -83,24 +83,32 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
         return (hasUsers, session);
     }
 
-    /// <summary>Opens one, with an id that is new whatever the browser sent, and notes in the audit who came in. Returns the cookie's value.</summary>
+    /// <summary>Opens one, with an id that is new whatever the browser sent, and notes in the audit who came in.</summary>
     /// <param name="kind">How they signed in.</param>
     /// <param name="name">As it stands in the trail of what they do.</param>
-    /// <param name="localUser">The local user; null: another proves who they are.</param>
+    /// <param name="localUser">The local user, and what was kept of the password that was right; null: another proves who they are.</param>
     /// <param name="role">What they may do.</param>
     /// <param name="language">Of their pages.</param>
     /// <param name="before">The session that the browser had; it ends.</param>
     /// <param name="ct">Gives up.</param>
-    public async Task<string> OpenAsync(string kind, string name, string? localUser, OpsRole role, string language, byte[]? before, CancellationToken ct)
+    /// <returns>The cookie's value; null: the local user has got another password meanwhile, or may not sign in any more.</returns>
+    public async Task<string?> OpenAsync(
+        string kind, string name, (string Name, string Password)? localUser, OpsRole role, string language, byte[]? before, CancellationToken ct)
     {
+        // The row's lock has whoever changes the user at this moment go first, or find the session and end it.
         var (id, now) = (RandomNumberGenerator.GetBytes(IdBytes), Now());
         await using var connection = await source.OpenConnectionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition(
+        var isOpen = await connection.ExecuteScalarAsync<bool>(new CommandDefinition(
             """
             delete from dunning.ops_session where ends_at <= @now or seen_at <= @idle or id_hash = @before;
-            insert into dunning.ops_session (id_hash, kind, name, local_user, role, language, began_at, seen_at, ends_at)
-            values (@hash, @kind, @name, @localUser, @role, @language, @now, @now, @ends);
-            insert into dunning.audit (at, operator, act, subject, reason) values (@now, @name, @act, @kind, 'signed in');
+            with known as (
+                select name from dunning.ops_user where name = @localUser and password = @verified and not is_disabled for share),
+            opened as (
+                insert into dunning.ops_session (id_hash, kind, name, local_user, role, language, began_at, seen_at, ends_at)
+                select @hash, @kind, @name, @localUser, @role, @language, @now, @now, @ends where @localUser::text is null or exists (select from known)
+                returning name)
+            insert into dunning.audit (at, operator, act, subject, reason) select @now, name, @act, @kind, 'signed in' from opened
+            returning true;
             """,
             new
             {
@@ -108,7 +116,8 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
                 before = before is null ? null : SHA256.HashData(before),
                 kind,
                 name,
-                localUser,
+                localUser = localUser?.Name,
+                verified = localUser?.Password,
                 role = OpsRoles.NameOf(role),
                 language,
                 now = now.Utc(),
@@ -117,7 +126,7 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
                 act = AuditAct.SignIn,
             },
             cancellationToken: ct));
-        return WebEncoders.Base64UrlEncode(id);
+        return isOpen ? WebEncoders.Base64UrlEncode(id) : null;
     }
 
     /// <summary>Ends one.</summary>

@@ -22,34 +22,28 @@ internal sealed class SignInLimits(NpgsqlDataSource source, TimeProvider time)
 
     private static readonly Duration s_firstWait = Duration.FromSeconds(10);
     private static readonly Duration s_longestWait = Duration.FromMinutes(15);
-    private static readonly Duration s_forgotten = Duration.FromDays(1);
+
+    /// <summary>After so long a failure is none any more; housekeeping deletes it.</summary>
+    public static readonly Duration Forgotten = Duration.FromDays(1);
 
     /// <summary>Counts a try as failed. Null: it may be made; else how long to wait.</summary>
     public async Task<Duration?> BeginAsync(string name, IPAddress? address, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        var waits = new List<Duration>();
-        foreach (var (subject, free) in Subjects(name, address))
-        {
-            if (await CountAsync(connection, subject, free, ct) is { } wait)
-            {
-                waits.Add(wait);
-            }
-        }
-        return waits.Count == 0 ? null : waits.Max();
+        // The address first: one that has to wait counts for no name, or it would leave a row for each that it makes up.
+        return await CountAsync(connection, SubjectOf(address), FreeOfAddress, ct) ?? await CountAsync(connection, SubjectOf(name), FreeOfName, ct);
     }
 
     /// <summary>The try was right: the name's failures are forgotten, and the address has one fewer.</summary>
     public async Task SucceedAsync(string name, IPAddress? address, CancellationToken ct)
     {
-        var subjects = Subjects(name, address).ToList();
         await using var connection = await source.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(new CommandDefinition(
             """
-            delete from dunning.ops_failure where subject = @name or (subject = @address and failures = 1) or last_at < @forgotten;
+            delete from dunning.ops_failure where subject = @name or (subject = @address and failures = 1);
             update dunning.ops_failure set failures = failures - 1, blocked_until = null where subject = @address;
             """,
-            new { name = subjects[0].Subject, address = subjects[1].Subject, forgotten = (Now() - s_forgotten).Utc() }, cancellationToken: ct));
+            new { name = SubjectOf(name), address = SubjectOf(address) }, cancellationToken: ct));
     }
 
     /// <summary>What a name's failures are counted by.</summary>
@@ -62,7 +56,7 @@ internal sealed class SignInLimits(NpgsqlDataSource source, TimeProvider time)
         {
             subject,
             now = now.Utc(),
-            forgotten = (now - s_forgotten).Utc(),
+            forgotten = (now - Forgotten).Utc(),
             free,
             first = s_firstWait.TotalSeconds,
             longest = s_longestWait.TotalSeconds,
@@ -90,12 +84,11 @@ internal sealed class SignInLimits(NpgsqlDataSource source, TimeProvider time)
     }
 
     // An IPv6 customer has a whole /64: one address of it is as good as another.
-    private static IEnumerable<(byte[] Subject, int Free)> Subjects(string name, IPAddress? address)
+    private static byte[] SubjectOf(IPAddress? address)
     {
         var from = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
         var bytes = from?.GetAddressBytes() ?? [];
-        yield return (SubjectOf(name), FreeOfName);
-        yield return (SHA256.HashData([.. "address:"u8, .. from?.AddressFamily == AddressFamily.InterNetworkV6 ? bytes[..8] : bytes]), FreeOfAddress);
+        return SHA256.HashData([.. "address:"u8, .. from?.AddressFamily == AddressFamily.InterNetworkV6 ? bytes[..8] : bytes]);
     }
 
     private Instant Now() => Instant.FromDateTimeOffset(time.GetUtcNow());

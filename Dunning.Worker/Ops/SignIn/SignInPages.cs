@@ -29,6 +29,8 @@ internal sealed class SignInPages(
     private readonly SignInLimits _limits = new(source, time);
     private readonly OpsUsers _users = new(source, time);
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
     // Working a password out takes a core for a while: a flood of tries must not take them all.
     private readonly SemaphoreSlim _workers = new(2);
 
@@ -88,6 +90,12 @@ internal sealed class SignInPages(
             await SignInByTokenAsync(http, form[OneTime].ToString(), back, before);
             return;
         }
+        // Where nobody has a password, none is worth a row, nor a core's time. The page tells as much: it has no form.
+        if (oidc is not null && !await HasLocalAsync(ct))
+        {
+            await WriteAsync(http, hasUsers, back, words["signin.refused"], StatusCodes.Status401Unauthorized);
+            return;
+        }
         var (typed, password) = (form[Name].ToString(), form[Secret].ToString());
         var address = http.Connection.RemoteIpAddress;
         if (await _limits.BeginAsync(typed, address, ct) is { } wait)
@@ -97,13 +105,25 @@ internal sealed class SignInPages(
             await WriteAsync(http, hasUsers, back, words["signin.wait", ("seconds", seconds)], StatusCodes.Status429TooManyRequests);
             return;
         }
-        if (await VerifyAsync(OpsUsers.NameOf(typed), password, ct) is not { } user)
+        var user = await FindUserAsync(OpsUsers.NameOf(typed), ct);
+        if (await VerifyAsync(user, password, ct) is not { } verified)
+        {
+            http.Response.Headers.RetryAfter = "5";
+            await WriteAsync(http, hasUsers, back, words["signin.busy"], StatusCodes.Status503ServiceUnavailable);
+            return;
+        }
+        if (!verified.IsRight
+            || await sessions.OpenAsync("password", user!.Name, (user.Name, user.Password), OpsRole.Viewer, words.Code, before, ct) is not { } session)
         {
             await WriteAsync(http, hasUsers, back, words["signin.refused"], StatusCodes.Status401Unauthorized);
             return;
         }
         await _limits.SucceedAsync(typed, address, ct);
-        await LetInAsync(http, await sessions.OpenAsync("password", user.Name, user.Name, OpsRole.Viewer, words.Code, before, ct), back);
+        if (verified.Anew is not null)
+        {
+            await KeepAnewAsync(user, verified.Anew, ct);
+        }
+        await LetInAsync(http, session, back);
     }
 
     private async Task SignInByTokenAsync(HttpContext http, string typed, string back, byte[]? before)
@@ -115,7 +135,7 @@ internal sealed class SignInPages(
             await WriteAsync(http, hasUsers: false, back, words["signin.token.refused"], StatusCodes.Status401Unauthorized);
             return;
         }
-        await LetInAsync(http, await sessions.OpenAsync("token", OpsSessions.TokenName, null, OpsRole.Admin, words.Code, before, http.RequestAborted), back);
+        await LetInAsync(http, (await sessions.OpenAsync("token", OpsSessions.TokenName, null, OpsRole.Admin, words.Code, before, http.RequestAborted))!, back);
     }
 
     private async Task StartOidcAsync(HttpContext http)
@@ -149,7 +169,7 @@ internal sealed class SignInPages(
                 break;
             case OidcAnswer.Accepted(var name, var role, var back):
                 await LetInAsync(
-                    http, await sessions.OpenAsync("oidc", name, null, role, words.Code, OpsSessions.IdOf(OpsCookie.Read(http.Request)), ct), Wanted(back));
+                    http, (await sessions.OpenAsync("oidc", name, null, role, words.Code, OpsSessions.IdOf(OpsCookie.Read(http.Request)), ct))!, Wanted(back));
                 break;
             case OidcAnswer.Unreachable:
                 await WriteAsync(http, hasUsers: true, Wanted(null), words["signin.oidc.unreachable"], StatusCodes.Status503ServiceUnavailable);
@@ -205,32 +225,38 @@ internal sealed class SignInPages(
         await OpsFrame.BackAsync(http, "/ops/me", new OpsFlash(visit.Words["me.everywhere.done"]));
     }
 
-    // Null: nobody of that name and password may sign in.
-    private async Task<Known?> VerifyAsync(string? name, string password, CancellationToken ct)
+    private async Task<Known?> FindUserAsync(string? name, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        var user = await connection.QuerySingleOrDefaultAsync<Known>(new CommandDefinition(
+        return await connection.QuerySingleOrDefaultAsync<Known>(new CommandDefinition(
             "select name, password, is_disabled from dunning.ops_user where name = @name", new { name = name ?? "" }, cancellationToken: ct));
-        await _workers.WaitAsync(ct);
+    }
+
+    // Null: too many are at it. Who waits holds no connection: the passes need those.
+    private async Task<Verified?> VerifyAsync(Known? user, string password, CancellationToken ct)
+    {
+        if (!await _workers.WaitAsync(s_patience, ct))
+        {
+            return null;
+        }
         try
         {
             // Always worked out, so that nobody is told by the clock.
-            if (!Password.Verify(user?.Password, password, out var isOld) || user is null || user.IsDisabled)
-            {
-                return null;
-            }
-            if (isOld)
-            {
-                await connection.ExecuteAsync(new CommandDefinition(
-                    "update dunning.ops_user set password = @anew where name = @Name and password = @Password",
-                    new { anew = Password.Hash(password), user.Name, user.Password }, cancellationToken: ct));
-            }
-            return user;
+            var isRight = Password.Verify(user?.Password, password, out var isOld) && user is { IsDisabled: false };
+            return new Verified(isRight, isRight && isOld ? Password.Hash(password) : null);
         }
         finally
         {
             _workers.Release();
         }
+    }
+
+    private async Task KeepAnewAsync(Known user, string anew, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(
+            "update dunning.ops_user set password = @anew where name = @Name and password = @Password",
+            new { anew, user.Name, user.Password }, cancellationToken: ct));
     }
 
     private static Task LetInAsync(HttpContext http, string session, string back)
@@ -282,4 +308,7 @@ internal sealed class SignInPages(
     private static string Wanted(string? back) => OpsPath.IsOurs(back) ? back! : "/ops";
 
     private sealed record Known(string Name, string Password, bool IsDisabled);
+
+    // Anew: what is to be kept from now on; null: what is kept will do.
+    private sealed record Verified(bool IsRight, string? Anew);
 }
