@@ -47,6 +47,18 @@ public sealed class JobSettingsTests
     }
 
     [Theory]
+    [InlineData("* * * * *", "Etc/UTC", "2026-03-01T08:00:30Z", "2026-03-01T08:00:00Z")]
+    [InlineData("*/15 * * * *", "Etc/UTC", "2026-03-01T08:14:59Z", "2026-03-01T08:00:00Z")]
+    [InlineData("30 3 * * *", "Etc/UTC", "2026-03-01T03:29:00Z", "2026-02-28T03:30:00Z")]
+    [InlineData("30 3 * * *", "Europe/Paris", "2026-07-01T01:30:00Z", "2026-07-01T01:30:00Z")]
+    [InlineData("0 6 * * MON", "Etc/UTC", "2026-03-01T08:00:00Z", "2026-02-23T06:00:00Z")]
+    [InlineData("0 6 * * 7", "Etc/UTC", "2026-03-01T08:00:00Z", "2026-03-01T06:00:00Z")]
+    [InlineData("0 0 29 2 *", "Etc/UTC", "2026-03-01T08:00:00Z", "2024-02-29T00:00:00Z")]
+    public void The_last_call_of_a_schedule_is_known(string cron, string zone, string now, string last) => Assert.Equal(
+        NodaTime.Text.InstantPattern.General.Parse(last).Value,
+        CronText.LastBefore(cron, TimeZoneInfo.FindSystemTimeZoneById(zone), NodaTime.Text.InstantPattern.ExtendedIso.Parse(now).Value));
+
+    [Theory]
     [InlineData("* * * * *")]
     [InlineData("0 9 * * *")]
     [InlineData("*/15 0,12 1-5 * *")]

@@ -179,6 +179,11 @@ public sealed class AlertTests
         Assert.Equal(["raised expiry:gateway_key"], await rig.TellAsync(rig.NewJob(soon)));
         Assert.Equal(["resolved expiry:gateway_key"], await rig.TellAsync());
 
+        // This machine's own: one volume, however many folders of it.
+        var here = rig.Settings with { EnvironmentFile = Path.Combine(Path.GetTempPath(), "environment.json") };
+        var volume = Assert.Single(new Watch(here, Path.GetTempPath(), rig.Time).Volumes());
+        Assert.InRange(volume.Free, 1, volume.Size);
+
         var free = 50L;
         var disk = rig.NewJob(rig.Settings, new Watch(rig.Settings, "/data", rig.Time) { VolumeOf = folder => new Volume(folder, free * 1_000_000_000, 100_000_000_000) });
         await rig.FiresOnceAndResolvesAsync("disk@m1#/data", () => Task.FromResult(free = 9), () => Task.FromResult(free = 11), disk);

@@ -16,6 +16,9 @@ namespace Dunning.Ops.Alerts;
 internal sealed record Expiry(string What, string Text, Instant? Ends);
 
 /// <summary>A volume of this machine.</summary>
+/// <param name="Folder">Where it is mounted.</param>
+/// <param name="Free">Bytes that the service may still take.</param>
+/// <param name="Size">All its bytes.</param>
 internal sealed record Volume(string Folder, long Free, long Size);
 
 /// <summary>Looks at what is outside of the database: certificates, keys, disks.</summary>
@@ -55,27 +58,27 @@ internal sealed class Watch(WorkerSettings settings, string? databaseFolder, Tim
             databaseFolder, settings.Mail.Transport == MailWay.Pickup ? settings.Mail.PickupFolder : null,
             settings.EnvironmentFile is { } file ? Path.GetDirectoryName(Path.GetFullPath(file)) : null,
         };
-        return [.. folders.OfType<string>().Select(Path.GetFullPath).Distinct(StringComparer.Ordinal).Select(VolumeOf).OfType<Volume>()];
+        return [.. folders.OfType<string>().Select(Path.GetFullPath).Distinct(StringComparer.Ordinal).Select(VolumeOf).OfType<Volume>().DistinctBy(v => v.Folder)];
     }
 
     private static Volume? Ask(string folder)
     {
         try
         {
-            for (var there = new DirectoryInfo(folder); there is not null; there = there.Parent)
-            {
-                if (there.Exists)
-                {
-                    var drive = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(there.FullName)! : there.FullName);
-                    return new Volume(folder, drive.AvailableFreeSpace, drive.TotalSize);
-                }
-            }
-            return null;
+            // The deepest mount that the folder is below, so that two folders of one volume are one.
+            var drive = DriveInfo.GetDrives().Where(d => IsBelow(folder, d.Name)).MaxBy(d => d.Name.Length);
+            return drive is null ? null : new Volume(drive.Name, drive.AvailableFreeSpace, drive.TotalSize);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             return null;
         }
+    }
+
+    private static bool IsBelow(string folder, string mount)
+    {
+        var (way, root) = (OperatingSystem.IsWindows() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal, mount.TrimEnd(Path.DirectorySeparatorChar));
+        return folder.Equals(root, way) || folder.StartsWith(root + Path.DirectorySeparatorChar, way);
     }
 
     // Whoever it is signed by: that is for those who connect to mind.
