@@ -101,7 +101,7 @@ internal sealed class PagesBench(BenchServer server, WorkerSettings settings, IC
         return
         [
             "/ops", "/ops?currency=USD", "/ops/cases", "/ops/cases?state=open&order=largest", "/ops/cases?state=&order=oldest", "/ops/cases?state=paid&code=lost_card", "/ops/cases?state=written_off&currency=JPY", "/ops/cases?mark=held&state=",
-            "/ops/cases?q=atelier", "/ops/cases?q=" + invoice, $"/ops/cases?q=owner@{busy}.example", $"/ops/account?id={busy}", $"/ops/account?id={suspended}&events=all", "/ops/passes", "/ops/passes?pass=dun",
+            "/ops/cases?q=atelier", "/ops/cases?q=" + invoice, $"/ops/cases?q=owner@{busy}.example", $"/ops/account?id={busy}", $"/ops/account?id={suspended}&events=all", "/ops/charges", "/ops/passes", "/ops/passes?pass=dun",
             "/ops/mails", "/ops/mails?state=dead", "/ops/mails?state=accepted&template=receipt", "/ops/mails?template=purge_warning", $"/ops/mails/mail?account={first}&mail={mail}&contact=1", "/ops/forecast", "/ops/forecast?by=day",
             "/ops/audit", "/ops/audit?operator=operator3&act=pause", $"/ops/audit?account={busy}",
         ];
