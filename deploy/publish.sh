@@ -21,8 +21,8 @@ for target in "${targets[@]}"; do
     mkdir -p "$out/docs"; cp docs/*.md "$out/docs/"
     rm -f "$out"/*.pdb "$out"/web.config "$out"/*.staticwebassets.*.json
     case "$target" in
-      win-*) mkdir -p "$out/deploy"; cp -r deploy/windows deploy/postgres "$out/deploy/" ;;
-      *) mkdir -p "$out/deploy"; cp -r deploy/systemd deploy/nginx deploy/postgres "$out/deploy/" ;;
+      win-*) mkdir -p "$out/deploy"; cp -r deploy/windows deploy/postgres deploy/grafana "$out/deploy/" ;;
+      *) mkdir -p "$out/deploy"; cp -r deploy/systemd deploy/nginx deploy/postgres deploy/grafana "$out/deploy/" ;;
     esac
     echo "$out/$program: $(du -h "$out/$program" | cut -f1), $(file -b "$out/$program" 2> /dev/null | cut -d, -f1-2 || true)"
   elif grep -qE 'NU110[1-3]|NETSDK1184|NETSDK1094|NETSDK1112' "$log"; then
