@@ -476,6 +476,9 @@ public sealed record Charge
     /// <summary>It took money that must go back (RULES 13, never twice).</summary>
     public bool RefundDue { get; init; }
 
+    /// <summary>It succeeded for an invoice that had its outcome already, so it has paid nothing.</summary>
+    public bool Duplicate { get; init; }
+
     /// <summary>The first of the look-ups in a row that did not find it.</summary>
     public Instant? MissedSince { get; init; }
 

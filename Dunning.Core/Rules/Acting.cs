@@ -196,7 +196,7 @@ internal static class Acting
     /// </summary>
     private static void GiveBack(Draft draft, Invoice invoice)
     {
-        var charge = draft.File.Charges.FirstOrDefault(c => c.State == ChargeState.Succeeded && !c.RefundDue
+        var charge = draft.File.Charges.FirstOrDefault(c => c is { State: ChargeState.Succeeded, RefundDue: false, Duplicate: false }
             && c.SubscriptionId == invoice.SubscriptionId && c.PeriodStart == invoice.PeriodStart);
         if (charge is null)
         {
@@ -224,12 +224,15 @@ internal static class Acting
             draft.Set(invoice with
             {
                 PausedUntil = until,
-                // A first attempt that is to be made again is an automatic one; a case's recharge is asked for by the customer or an operator.
-                NotBefore = invoice is { RechargeDue: true, Case: null } ? draft.DueAt(until) : invoice.NotBefore,
+                // What is to be tried at once waits too, unless the customer has asked for it by a new card or an authentication.
+                NotBefore = invoice.RechargeDue && !IsAskedFor(draft, invoice) ? draft.DueAt(until) : invoice.NotBefore,
             });
         }
         return true;
     }
+
+    private static bool IsAskedFor(Draft draft, Invoice invoice) =>
+        invoice.Case is not null && draft.File.Methods.Any(m => !m.IsRetired && (m.Authenticated || m.KnownAt > (invoice.AttemptedAt ?? draft.Now)));
 
     /// <summary>The pause ends today, as it would on its date.</summary>
     private static bool Unpause(Draft draft, AccountAction action)
@@ -242,6 +245,10 @@ internal static class Acting
                 PausedUntil = null,
                 NotBefore = invoice.NotBefore == draft.DueAt(invoice.PausedUntil!.Value) ? null : invoice.NotBefore,
             });
+        }
+        if (paused.Count > 0)
+        {
+            Purging.WarnAnew(draft);
         }
         return paused.Count > 0;
     }

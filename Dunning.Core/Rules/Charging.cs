@@ -152,6 +152,11 @@ internal static class Charging
         {
             return null;
         }
+        if (charge.Kind != AttemptKind.Recharge && InvoiceOf(draft, charge) is { PausedUntil: not null })
+        {
+            // There is a promise to pay since: it is given up, so that it can't charge any more, and made anew after the pause.
+            return new Effect.Fence(draft.File.Id, run, cursor, 0, RequestOf(draft.File, charge));
+        }
         charge = charge with { State = ChargeState.InFlight, LastCalledAt = draft.Now };
         draft.Set(charge);
         return new Effect.SendCharge(draft.File.Id, run, cursor, 0, RequestOf(draft.File, charge), IsResend: true);
@@ -362,7 +367,7 @@ internal static class Charging
         NetworkLimit.Declined(draft, charge.Method, charge.Amount);
         Block(draft, charge.Method, ClassOf(declined));
         // While a cancel is kept nothing more is sent for its subscription.
-        if (goOn && !charge.MethodUpdatedSince && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
+        if (goOn && !charge.MethodUpdatedSince && MayGoOn(invoice, charge) && !draft.File.Subscriptions.Any(s => s.Id == charge.SubscriptionId && s.CancelKept)
             && NextMethod(draft, charge) is { } next)
         {
             // A number of its own: were this call refused, and the first method tried again, its key would be the one that was declined.
@@ -389,6 +394,9 @@ internal static class Charging
         Stepping.Paid(draft, invoice, charge.Method);
         Acting.HandInKeptCancel(draft, charge.SubscriptionId);
     }
+
+    // A promise to pay that was made meanwhile ends an attempt that nobody has asked for.
+    private static bool MayGoOn(Invoice invoice, Charge charge) => invoice.PausedUntil is null || charge.Kind == AttemptKind.Recharge;
 
     /// <summary>The method that an attempt goes on to after a charge; null: it was the last one.</summary>
     private static PaymentMethod? NextMethod(Draft draft, Charge charge) => InOrder(draft.File).SkipWhile(m => m.Ref != charge.Method).Skip(1)
@@ -417,7 +425,7 @@ internal static class Charging
         if (refused.Scope == RefusalScope.Method)
         {
             Block(draft, charge.Method, DeclineClass.Hard);
-            if (NextMethod(draft, charge) is { } next)
+            if (MayGoOn(invoice, charge) && NextMethod(draft, charge) is { } next)
             {
                 return Call(draft, invoice, charge.Kind, next, run, cursor);
             }
@@ -448,7 +456,7 @@ internal static class Charging
         }
         if (outcome is GatewayOutcome.Succeeded)
         {
-            draft.Set(charge with { State = ChargeState.Succeeded, Code = null, RefundDue = true });
+            draft.Set(charge with { State = ChargeState.Succeeded, Code = null, RefundDue = true, Duplicate = true });
             draft.Tell(About(draft, charge, EventTypes.ChargeDuplicate));
         }
         else if (outcome is GatewayOutcome.Declined declined && charge.IsOpen)

@@ -15,6 +15,8 @@ internal static class Guarding
     /// <summary>What is barred waits so long before it is looked at again: operators must come first, and thousands may wait.</summary>
     public static readonly Duration Wait = Duration.FromMinutes(15);
 
+    private static readonly Duration Day = Duration.FromHours(24);
+
     /// <summary>Whether the next step of an invoice would suspend its account, and that is barred.</summary>
     public static bool BarsStep(AccountFile file, Invoice invoice) => file.Barred.HasFlag(GuardKinds.Suspensions) && IsNextStepSuspending(file, invoice);
 
@@ -38,6 +40,11 @@ internal static class Guarding
         if (taken > 0)
         {
             yield return new RoomChange(GuardKinds.Suspensions, now, taken);
+        }
+        // A bank debit fails days later: then it counts in the day on which it suspends, too.
+        if (suspended == 1 && !ended.IsEmpty && ended[0].AttemptedAt < now - Day)
+        {
+            yield return new RoomChange(GuardKinds.Suspensions, now, 1);
         }
         foreach (var invoice in ended.Skip(suspended))
         {

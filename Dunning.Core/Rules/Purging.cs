@@ -69,6 +69,9 @@ internal static class Purging
     /// <summary>There is a promise to pay: nobody is purged, or warned of it, before it is broken.</summary>
     public static bool IsPaused(AccountFile file) => file.Invoices.Any(i => i is { State: InvoiceState.Open, PausedUntil: not null });
 
+    /// <summary>After a promise to pay, what was warned of before it was another date: the purge is postponed, and warned of anew.</summary>
+    public static void WarnAnew(Draft draft) => draft.File = draft.File with { PurgeWarningsLeft = [] };
+
     /// <summary>Purged, and the last mail has left.</summary>
     public static bool IsErasable(AccountFile file) =>
         file is { PurgedAt: not null, ErasedAt: null } && file.Mails.All(m => m.IsOver) && !file.Charges.Any(c => c.IsOpen || c.RefundDue);

@@ -84,6 +84,7 @@ internal static class Stepping
         foreach (var invoice in draft.File.Invoices.Where(i => i is { State: InvoiceState.Open, PausedUntil: { } until } && draft.IsDue(until)).ToList())
         {
             draft.Set(Suspending.WithWarningAhead(invoice) with { PausedUntil = null });
+            Purging.WarnAnew(draft);
         }
     }
 

@@ -187,6 +187,30 @@ public sealed class OperatorDiaries
     }
 
     [Fact]
+    public async Task A_warning_of_before_a_promise_is_none_of_the_purge_after_it()
+    {
+        var diary = await SuspendedAsync("sandbox_decline_do_not_honor");
+        diary.Do(ActionNames.Pause, a => ByAnna(a) with { Until = new LocalDate(2026, 3, 25) });
+        await diary.ExpectAsync("2026-03-11 15:00", "operator.acted goodwill 2026-03-25 pause");
+
+        // The purge was due on 17 March, and warned of on the 10th.
+        await diary.ExpectAsync("2026-03-25 09:00", "account.purge_postponed 2026-04-01", "email.sent purge_warning");
+    }
+
+    [Fact]
+    public async Task A_charge_whose_answer_is_lost_is_not_sent_again_in_a_pause()
+    {
+        var diary = FiveDaily("sandbox_drop_x1");
+        await diary.ExpectAsync(
+            "2026-03-02 09:00", "invoice.issued 2026-03-02..2026-03-07 1555+311-0=1866", "subscription.renewed 2026-03-07", "charge.unknown");
+
+        diary.Do(ActionNames.Pause, a => ByAnna(a) with { Until = new LocalDate(2026, 3, 20) });
+
+        await diary.ExpectAsync("2026-03-02 09:30", "operator.acted goodwill 2026-03-20 pause", "charge.abandoned");
+        await diary.ExpectAsync("2026-03-20 09:00", "charge.succeeded", "invoice.paid", "email.sent receipt");
+    }
+
+    [Fact]
     public async Task The_outcome_of_a_suspending_step_that_comes_in_a_pause_suspends_nobody()
     {
         var diary = FiveDaily("sandbox_decline_do_not_honor");

@@ -68,7 +68,7 @@ public sealed class RoundTripTests
             Methods = [f.Methods[0] with { IsRetired = true, IsDefault = false }, f.Methods[1] with { IsDefault = true, State = MethodState.Ok, Tries = [new CardTry(1, later)] }],
             Subscriptions = [f.Subscriptions[0] with { RenewsOn = new LocalDate(2026, 9, 1), CancelKept = false, PendingPlan = null }],
             Invoices = [f.Invoices[0] with { Attempts = 3, RechargeDue = false, NotBefore = null, PausedUntil = null, Exempt = false, Disputed = false, Case = f.Invoices[0].Case! with { LastStep = 3, WarnedOn = null, WarningLeftOn = null } }],
-            Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later, MissedSince = null, Resolution = ChargeResolution.NeverMade, Refunded = 3 }],
+            Charges = [f.Charges[0] with { State = ChargeState.Unknown, LookedUpAt = later, MissedSince = null, Resolution = ChargeResolution.NeverMade, Refunded = 3, Duplicate = false }],
             Mails =
             [
                 f.Mails[0] with { Recipients = [f.Mails[0].Recipients[0], f.Mails[0].Recipients[1] with { Tries = 4, NextTryAt = later, Detail = "no answer in time" }] },
@@ -194,7 +194,7 @@ public sealed class RoundTripTests
                     Key = "key", SubscriptionId = invoice.SubscriptionId, PeriodStart = invoice.PeriodStart, Attempt = 2, Kind = AttemptKind.Recharge,
                     Method = f.Methods[0].Ref, Token = f.Methods[0].Token, Amount = invoice.AmountDue, State = ChargeState.InFlight,
                     FirstCalledAt = Rig.Now, LastCalledAt = later, LookedUpAt = later, Stuck = true, MethodUpdatedSince = true, RefundDue = true,
-                    MissedSince = later, Resolution = ChargeResolution.Failed, Refunded = 2,
+                    MissedSince = later, Resolution = ChargeResolution.Failed, Refunded = 2, Duplicate = true,
                 },
             ],
             Mails =

@@ -371,7 +371,7 @@ public sealed class ServerProperties
                 }
             }
             var before = file.Invoices.FirstOrDefault(i => (i.SubscriptionId, i.PeriodStart) == (subscription, start));
-            var isCharged = file.Charges.Any(c => (c.SubscriptionId, c.PeriodStart) == (subscription, start) && c is { State: ChargeState.Succeeded, RefundDue: false });
+            var isCharged = file.Charges.Any(c => (c.SubscriptionId, c.PeriodStart) == (subscription, start) && c is { State: ChargeState.Succeeded, RefundDue: false, Duplicate: false });
             var decision = Save(Pass.Act(file, action, _now, Rules));
             if (decision.Events.Any(e => e.Type == EventTypes.ActionRejected))
             {
@@ -399,10 +399,10 @@ public sealed class ServerProperties
                     _broken.Add($"{e.At}: {e.Type} of {e.Subscription} {e.PeriodStart}, exempt");
                 }
             }
-            if (decision.Effect is Effect.SendCharge { IsResend: false } send
-                && decision.Before.Invoices.FirstOrDefault(i => (i.SubscriptionId, i.PeriodStart) == (send.Request.SubscriptionId, send.Request.PeriodStart)) is { PausedUntil: { } paused, RechargeDue: false }
+            if (decision.Effect is Effect.SendCharge send
+                && decision.Before.Invoices.FirstOrDefault(i => (i.SubscriptionId, i.PeriodStart) == (send.Request.SubscriptionId, send.Request.PeriodStart)) is { PausedUntil: { } paused } was
                 && decision.After.Invoices.Any(i => (i.SubscriptionId, i.PeriodStart) == (send.Request.SubscriptionId, send.Request.PeriodStart) && i.PausedUntil == paused)
-                && !decision.Before.Charges.Any(c => (c.SubscriptionId, c.PeriodStart) == (send.Request.SubscriptionId, send.Request.PeriodStart)))
+                && decision.After.Charges.First(c => c.Key == send.Request.Key).Kind is var kind && kind != AttemptKind.Recharge && (send.IsResend || kind == AttemptKind.Step || !was.RechargeDue))
             {
                 _broken.Add($"{decision.Now}: {send.Request.SubscriptionId} {send.Request.PeriodStart} is charged, paused until {paused}");
             }

@@ -69,7 +69,7 @@ internal static class Files
 
         select c.key, c.account_id, c.subscription_id, c.period_start, c.attempt, c.kind, c.method_id, c.method_generation, m.token, c.amount,
                c.currency, c.state, c.first_called_at, c.last_called_at, c.looked_up_at, c.stuck, c.method_updated_since, c.code, c.refund_due,
-               c.missed_since, c.resolution, c.refunded
+               c.missed_since, c.resolution, c.refunded, c.duplicate
         from (
             select * from dunning.charge where account_id = any(@ids) and state in ('in_flight', 'unknown', 'pending')
             union all

@@ -22,6 +22,10 @@ public sealed partial class Migrator
     // The lock is by number in the whole database: "dunning" in ASCII.
     private const long LockKey = 0x64756e6e696e67;
 
+    private const int MaxTries = 30;
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(2);
+
     private readonly NpgsqlDataSource _source;
     private readonly TimeProvider _time;
     private readonly IReadOnlyList<Migration> _migrations;
@@ -120,18 +124,39 @@ public sealed partial class Migrator
         }
     }
 
+    // An older program may be at work meanwhile: whoever holds a table for long, such as a backup, must not make it stand still behind us.
     private async Task ApplyAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await ApplyOnceAsync(connection, migration, ct);
+                return;
+            }
+            catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+            {
+                if (tries == MaxTries)
+                {
+                    throw new SchemaException($"{migration.Name} found no moment in which the tables were free: {e.MessageText}. Nothing was changed by it; try again when less goes on, or stop the older servers");
+                }
+                await Task.Delay(s_pause, _time, ct);
+            }
+        }
+    }
+
+    private async Task ApplyOnceAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
     {
         await using var transaction = await connection.BeginTransactionAsync(ct);
         try
         {
             // Not through Dapper: its parameter scan would read colons and at signs of the script.
-            await using (var script = new NpgsqlCommand(migration.Sql, connection, transaction) { CommandTimeout = 0 })
+            await using (var script = new NpgsqlCommand("set local lock_timeout = '4s';\n" + migration.Sql, connection, transaction) { CommandTimeout = 0 })
             {
                 await script.ExecuteNonQueryAsync(ct);
             }
         }
-        catch (PostgresException e)
+        catch (PostgresException e) when (e.SqlState is not (PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected))
         {
             throw new SchemaException($"{migration.Name} failed and was rolled back: {e.MessageText}");
         }

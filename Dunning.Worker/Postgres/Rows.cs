@@ -174,7 +174,7 @@ internal sealed record InvoiceRow(
 internal sealed record ChargeRow(
     string Key, string AccountId, string SubscriptionId, DateOnly PeriodStart, int Attempt, string Kind, string MethodId, int MethodGeneration,
     string? Token, long Amount, string Currency, string State, DateTime FirstCalledAt, DateTime LastCalledAt, DateTime? LookedUpAt, bool Stuck,
-    bool MethodUpdatedSince, string? Code, bool RefundDue, DateTime? MissedSince, string Resolution, long Refunded)
+    bool MethodUpdatedSince, string? Code, bool RefundDue, DateTime? MissedSince, string Resolution, long Refunded, bool Duplicate)
 {
     public Charge ToCharge() => new()
     {
@@ -197,6 +197,7 @@ internal sealed record ChargeRow(
         MissedSince = MissedSince.Instant(),
         Resolution = Texts.Resolution[Resolution],
         Refunded = Refunded,
+        Duplicate = Duplicate,
     };
 }
 

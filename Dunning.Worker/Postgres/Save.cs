@@ -296,7 +296,8 @@ internal static class Save
         update dunning.charge c set
             kind = u.kind, state = u.state, first_called_at = u.first_called_at, last_called_at = u.last_called_at,
             looked_up_at = u.looked_up_at, stuck = u.stuck, method_updated_since = u.method_updated_since, code = u.code,
-            refund_due = u.refund_due, missed_since = u.missed_since, resolution = u.resolution, refunded = u.refunded
+            refund_due = u.refund_due, missed_since = u.missed_since, resolution = u.resolution, refunded = u.refunded,
+            duplicate = u.duplicate
         from {rows}
         where c.key = u.key and c.account_id = u.account_id
         """);
@@ -306,13 +307,14 @@ internal static class Save
         """
         insert into dunning.charge as c (key, account_id, subscription_id, period_start, attempt, kind, method_id, method_generation, amount,
             currency, state, first_called_at, last_called_at, looked_up_at, stuck, method_updated_since, code, refund_due,
-            missed_since, resolution, refunded)
+            missed_since, resolution, refunded, duplicate)
         select * from {rows}
         on conflict (key) do update set
             kind = excluded.kind, state = excluded.state, first_called_at = excluded.first_called_at,
             last_called_at = excluded.last_called_at, looked_up_at = excluded.looked_up_at, stuck = excluded.stuck,
             method_updated_since = excluded.method_updated_since, code = excluded.code, refund_due = excluded.refund_due,
-            missed_since = excluded.missed_since, resolution = excluded.resolution, refunded = excluded.refunded
+            missed_since = excluded.missed_since, resolution = excluded.resolution, refunded = excluded.refunded,
+            duplicate = excluded.duplicate
         where c.state = 'refused' and c.account_id = excluded.account_id and c.amount = excluded.amount
             and c.method_id = excluded.method_id and c.method_generation = excluded.method_generation
         """);
@@ -338,7 +340,8 @@ internal static class Save
         .Flag("refund_due", r => r.Thing.RefundDue)
         .Moment("missed_since", r => r.Thing.MissedSince)
         .Text("resolution", r => Texts.Resolution[r.Thing.Resolution])
-        .Long("refunded", r => r.Thing.Refunded);
+        .Long("refunded", r => r.Thing.Refunded)
+        .Flag("duplicate", r => r.Thing.Duplicate);
 
     private static NpgsqlBatchCommand? Sent(List<(AccountFile Account, Model.Mail Mail, Recipient Recipient)> rows) => rows.Count == 0 ? null :
         new RowSet<(AccountFile Account, Model.Mail Mail, Recipient Recipient)>(rows)
