@@ -100,6 +100,13 @@ internal sealed class AlertRig : IAsyncDisposable
         return told;
     }
 
+    /// <summary>Some minutes later, when nobody has seen it any more.</summary>
+    public Task<IReadOnlyList<string>> TellLaterAsync(AlertJob? job = null)
+    {
+        Time.Ahead += TimeSpan.FromMinutes(4);
+        return TellAsync(job);
+    }
+
     /// <summary>It is told once, not again while it lasts, and once more when it is over.</summary>
     public async Task FiresOnceAndResolvesAsync(string key, Func<Task> cause, Func<Task> cure, AlertJob? job = null)
     {
@@ -108,7 +115,8 @@ internal sealed class AlertRig : IAsyncDisposable
         Assert.Equal(["raised " + key], await TellAsync(job));
         Assert.Empty(await TellAsync(job));
         await cure();
-        Assert.Equal(["resolved " + key], await TellAsync(job));
+        // What is one machine's is over at once.
+        Assert.Equal(["resolved " + key], key.Contains('@') ? await TellAsync(job) : await TellLaterAsync(job));
         Assert.Empty(await TellAsync(job));
     }
 

@@ -11,6 +11,7 @@ using Dunning.Mail;
 using Dunning.Model;
 using Dunning.Ops;
 using Dunning.Ops.Alerts;
+using Dunning.Ops.Queries;
 using Dunning.Passes;
 using Dunning.Postgres;
 using Dunning.Tests.Mail;
@@ -148,6 +149,68 @@ public sealed class AlertTests
     }
 
     [Fact]
+    public async Task What_one_machine_sees_another_does_not_end_and_what_comes_back_is_the_same_row()
+    {
+        await using var rig = await AlertRig.NewAsync(0, null, s_noPasses);
+        using var dying = Certificate(TimeSpan.FromDays(10));
+        using var healthy = Certificate(TimeSpan.FromDays(90));
+        await using var fresh = new ScriptedSmtpServer(certificate: healthy);
+        var old = new ScriptedSmtpServer(certificate: dying);
+        var (sees, doesNot) = (NewJob(old.Port, "m1"), NewJob(fresh.Port, "m2"));
+        Assert.Equal(["raised expiry:smtp"], await rig.TellAsync(sees));
+        for (var minute = 0; minute < 6; minute++)
+        {
+            Assert.Empty(await rig.TellAsync(doesNot));
+            await Ahead(rig, TimeSpan.FromMinutes(1));
+            Assert.Empty(await rig.TellAsync(sees));
+        }
+
+        Assert.Equal(["resolved expiry:smtp"], await rig.TellLaterAsync(doesNot));
+        Assert.Equal(["raised expiry:smtp"], await rig.TellAsync(sees));
+        Assert.Equal(1, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.alert"));
+
+        // What was seen within the hour is not believed any more once another has ended it.
+        Assert.Equal(["resolved expiry:smtp"], await rig.TellLaterAsync(doesNot));
+        await old.DisposeAsync();
+        Assert.Empty(await rig.TellAsync(sees));
+
+        AlertJob NewJob(int port, string machine)
+        {
+            var settings = rig.Settings with { Mail = rig.Settings.Mail with { Smtp = rig.Settings.Mail.Smtp! with { Port = port, Security = SmtpSecurity.StartTls } } };
+            return rig.NewJob(rig.Settings, new Watch(settings, null, rig.Time) { VolumeOf = _ => null }, machine);
+        }
+    }
+
+    [Fact]
+    public async Task A_machine_without_a_way_neither_takes_its_messages_nor_keeps_others_from_telling()
+    {
+        await using var rig = await AlertRig.NewAsync(0, null, s_noPasses);
+        using var guard = new OutageGuard(rig.Rig.Database.Source, new OutageOptions { Failures = 2 }, () => rig.Now, NullLogger<OutageGuard>.Instance);
+        await guard.CountAsync(isFailure: true);
+        await guard.CountAsync(isFailure: true);
+        await Ahead(rig, TimeSpan.FromMinutes(6));
+        var mails = rig.NewJob(rig.Settings with { Alerts = rig.Settings.Alerts with { Webhook = null } }, machine: "m2");
+        await mails.RunAsync(default);
+        Assert.Equal((1, 0), (rig.Smtp.Taken.Count, rig.Sink.Taken.Count));
+
+        rig.Sink.Status = 404;
+        await rig.Job.RunAsync(default);
+        rig.Sink.Status = 200;
+        await Ahead(rig, TimeSpan.FromMinutes(2));
+        await mails.RunAsync(default);
+        Assert.Equal((1, 0, 1), (rig.Smtp.Taken.Count, rig.Sink.Taken.Count, rig.Sink.Refused));
+        await rig.Job.RunAsync(default);
+        Assert.Equal((1, 1), (rig.Smtp.Taken.Count, rig.Sink.Taken.Count));
+
+        // Its end is told to all who were told of it, whoever sees it.
+        await guard.EndAsync(default);
+        await Ahead(rig, TimeSpan.FromMinutes(4));
+        await mails.RunAsync(default);
+        await rig.Job.RunAsync(default);
+        Assert.Equal((2, 2), (rig.Smtp.Taken.Count, rig.Sink.Taken.Count));
+    }
+
+    [Fact]
     public async Task Certificates_keys_disks_the_databases_room_and_clocks()
     {
         await using var rig = await AlertRig.NewAsync(0, null, s_noPasses);
@@ -160,7 +223,7 @@ public sealed class AlertTests
             Assert.Equal(["raised expiry:smtp"], await rig.TellAsync(job));
             Assert.Empty(await rig.TellAsync(job));
             var renewed = rig.NewJob(rig.Settings, new Watch(With(fresh.Port), null, rig.Time) { VolumeOf = _ => null });
-            Assert.Equal(["resolved expiry:smtp"], await rig.TellAsync(renewed));
+            Assert.Equal(["resolved expiry:smtp"], await rig.TellLaterAsync(renewed));
         }
         await using (var https = new ScriptedSmtpServer(certificate: dying, tlsAtOnce: true))
         {
@@ -177,7 +240,7 @@ public sealed class AlertTests
 
         var soon = rig.Settings with { Alerts = rig.Settings.Alerts with { KeyExpiresOn = rig.Now.InUtc().Date.PlusDays(5) } };
         Assert.Equal(["raised expiry:gateway_key"], await rig.TellAsync(rig.NewJob(soon)));
-        Assert.Equal(["resolved expiry:gateway_key"], await rig.TellAsync());
+        Assert.Equal(["resolved expiry:gateway_key"], await rig.TellLaterAsync());
 
         // This machine's own: one volume, however many folders of it.
         var here = rig.Settings with { EnvironmentFile = Path.Combine(Path.GetTempPath(), "environment.json") };
@@ -192,8 +255,9 @@ public sealed class AlertTests
         var large = rig.Settings with { Alerts = rig.Settings.Alerts with { DatabaseGigabytes = 1, DiskFreePercent = 10 } };
         Assert.Empty(await rig.TellAsync(rig.NewJob(large)));
         Assert.Equal(["raised database_size"], await rig.TellAsync(rig.NewJob(small)));
-        Assert.Equal(["resolved database_size"], await rig.TellAsync(rig.NewJob(large)));
+        Assert.Equal(["resolved database_size"], await rig.TellLaterAsync(rig.NewJob(large)));
 
+        rig.Time.Ahead = TimeSpan.Zero;
         var strict = rig.NewJob(rig.Settings with { Alerts = rig.Settings.Alerts with { ClockSkew = Duration.FromSeconds(5) } });
         await rig.FiresOnceAndResolvesAsync("clock_skew@m1", () => Ahead(rig, TimeSpan.FromSeconds(40)), () => Ahead(rig, TimeSpan.FromSeconds(-40)), strict);
 
@@ -217,14 +281,14 @@ public sealed class AlertTests
         Assert.Empty(await rig.TellAsync());
         await TokenAsync(rig, "sandbox_timeout_x1");
         await rig.Engine.RunAsync(PassKind.Renew, default);
-        Assert.Equal(["resolved backlog:renew"], await rig.TellAsync());
+        Assert.Equal(["resolved backlog:renew"], await rig.TellLaterAsync());
         // The answer was lost; nobody looks it up.
         await Ahead(rig, TimeSpan.FromHours(3));
         Assert.Equal(["raised backlog:reconcile", "raised charge_unknown"], await rig.TellAsync());
         Assert.Contains("\"page\":\"https://127.0.0.1:9/ops/account?id=a1\"", rig.Sink.Taken.Single(t => t.Body.Contains("charge_unknown")).Body, StringComparison.Ordinal);
         Assert.Empty(await rig.TellAsync());
         await rig.Engine.RunAsync(PassKind.Reconcile, default);
-        Assert.Equal(["resolved backlog:reconcile", "resolved charge_unknown"], await rig.TellAsync());
+        Assert.Equal(["resolved backlog:reconcile", "resolved charge_unknown"], await rig.TellLaterAsync());
         await rig.Engine.RunAsync(PassKind.Mail, default);
 
         // What a fault of the program would leave: an open invoice, no charge under way, no case, nothing due.
@@ -241,6 +305,24 @@ public sealed class AlertTests
                 "insert into dunning.charge (key, account_id, subscription_id, period_start, attempt, kind, method_id, method_generation, amount, currency, state, first_called_at, last_called_at, stuck, method_updated_since, refund_due) "
                 + "select 'k', account_id, subscription_id, period_start, 9, kind, method_id, method_generation, amount, currency, 'unknown', now(), now(), true, false, false from dunning.charge limit 1"),
             () => rig.Rig.ScalarAsync<int?>("update dunning.charge set state = 'abandoned', stuck = false where key = 'k'"));
+
+        // The gateway knows nothing of the charge that is to be given back.
+        await rig.Rig.ScalarAsync<int?>("update sandbox.call set account_id = 'x' || account_id");
+        var (subscription, start) = (await rig.Rig.ScalarAsync<string>("select subscription_id from dunning.receivable"), await rig.Rig.ScalarAsync<DateTime>("select period_start from dunning.receivable"));
+        await rig.Engine.ActAsync(new AccountAction(rig.Now, "a1", ActionNames.VoidInvoice) { Subscription = subscription, PeriodStart = LocalDate.FromDateTime(start), Operator = "tests", Reason = "not wanted" }, default);
+        Assert.True(await rig.Rig.ScalarAsync<bool>("select bool_or(refund_due) from dunning.charge"));
+        await rig.Engine.RunAsync(PassKind.Reconcile, default);
+        Assert.Empty(await rig.TellAsync());
+        await Ahead(rig, TimeSpan.FromHours(3));
+        await rig.Engine.RunAsync(PassKind.Reconcile, default);
+        Assert.Equal(["raised refund_due"], (await rig.TellAsync()).Where(t => !t.Contains("backlog", StringComparison.Ordinal)));
+        Assert.Contains("the first for 3 hours (account a1)", rig.Sink.Taken.Single(t => t.Body.Contains("refund_due")).Body, StringComparison.Ordinal);
+        var refund = Assert.Single(await new OpenChargeQueries(rig.Rig.Database.Source).RefundsAsync(10, default));
+        Assert.Equal(("a1", "refund"), (refund.Account, refund.State));
+        await rig.Rig.ScalarAsync<int?>("update sandbox.call set account_id = substr(account_id, 2)");
+        await Ahead(rig, TimeSpan.FromMinutes(4));
+        await rig.Engine.RunAsync(PassKind.Reconcile, default);
+        Assert.Contains("resolved refund_due", await rig.TellAsync());
     }
 
     [Fact]
@@ -271,12 +353,12 @@ public sealed class AlertTests
         says = null;
         await Ahead(rig, TimeSpan.FromMinutes(20));
         await rig.Engine.RunAsync(PassKind.Mail, default);
-        Assert.Contains("resolved mail_stuck", await rig.TellAsync(hasty));
+        Assert.Contains("resolved mail_stuck", await rig.TellLaterAsync(hasty));
 
         await rig.Engine.Guards.ApproveAsync(GuardKinds.Mails, s_mandate, default);
         await rig.Engine.RunAsync(PassKind.Mail, default);
         Assert.Equal(0, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.outbox where state = 'pending'"));
-        await rig.TellAsync();
+        await rig.TellLaterAsync();
         await rig.FiresOnceAndResolvesAsync("mail_dead",
             async () =>
             {

@@ -40,7 +40,7 @@ internal sealed class AlertJob(Func<AlertParts> open, AlertBook book, BookMeter 
         meter.Expiries = [.. rules.Expiries.Where(e => e.Ends is not null).Select(e => (e.What, e.Ends!.Value))];
         meter.Volumes = [.. rules.Volumes.Select(v => (v.Folder, v.Free, v.Size))];
         meter.Allowances = [.. (await guards.ListAsync(ct)).Select(g => (Guards.NameOf(g.Kind), g.TrippedAt is null ? Math.Max(0L, g.Limit - g.Taken) : 0L, g.TrippedAt is not null))];
-        var (raised, resolved) = await book.TakeAsync(findings, rules.IsOurs, _limits.Reminder, sender.Ways, now, ct);
+        var (raised, resolved) = await book.TakeAsync(findings, rules.IsOurs, _limits.Quiet, _limits.Reminder, sender.Ways, now, ct);
         if (raised > 0 || resolved > 0)
         {
             logger.LogWarning("alerts: {Raised} raised, {Resolved} resolved, {Open} open: {Keys}", raised, resolved, findings.Items.Count, string.Join(", ", findings.Items.Select(f => f.Key)));
@@ -78,7 +78,7 @@ internal sealed class AlertJob(Func<AlertParts> open, AlertBook book, BookMeter 
 
     private async Task SendAsync(AlertSender sender, CancellationToken ct)
     {
-        foreach (var message in await book.ClaimAsync(Now(), ct))
+        foreach (var message in await book.ClaimAsync(sender.Ways, Now(), ct))
         {
             if (await sender.SendAsync(message, ct) is not { } fault)
             {

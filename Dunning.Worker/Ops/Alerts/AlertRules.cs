@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Dapper;
+using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Signals;
@@ -24,7 +25,7 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
     /// <summary>Every rule, for the manual and its test.</summary>
     public static ImmutableArray<string> All { get; } =
     [
-        "pass_late", "pass_failing", "backlog", "gateway_out", "mail_dead", "mail_stuck", "guard_tripped", "charge_unknown", "charge_stuck", "invoice_without_outcome",
+        "pass_late", "pass_failing", "backlog", "gateway_out", "mail_dead", "mail_stuck", "guard_tripped", "charge_unknown", "charge_stuck", "refund_due", "invoice_without_outcome",
         "expiry", "disk", "database_size", "clock_skew", "webhook_failed",
     ];
 
@@ -172,6 +173,25 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
             found.Add(new Finding("charge_stuck", "charge_stuck", Severity.Critical,
                 $"{Count(open.Stuck, "charge is", "charges are")} stuck: the gateway does not know what became of it, and an operator must say (account {open.StuckAccount}).", open.Stuck == 1 ? PageOf(open.StuckAccount) : "/ops/charges"));
         }
+        // Since when is in no column: since its invoice was voided, or since it was found to have taken money twice.
+        var refunds = await connection.QuerySingleAsync<RefundsRow>(new CommandDefinition(
+            """
+            select count(*) as count, min(d.since) as oldest, (array_agg(d.account_id order by d.since))[1] as account
+            from (
+                select c.account_id, greatest(c.last_called_at, r.settled_at, (
+                    select max(e.at) from dunning.event e
+                    where e.account_id = c.account_id and e.subscription_id = c.subscription_id and e.period_start = c.period_start and e.type = @duplicate)) as since
+                from dunning.charge c left join dunning.receivable r using (subscription_id, period_start)
+                where c.refund_due) d
+            where d.since < @before
+            """,
+            new { before = (now - Limits.Unknown).Utc(), duplicate = EventTypes.ChargeDuplicate }, cancellationToken: ct));
+        if (refunds.Count > 0)
+        {
+            found.Add(new Finding("refund_due", "refund_due", Severity.Critical,
+                $"{Count(refunds.Count, "refund is", "refunds are")} due and not made for more than {Words(Limits.Unknown)}, the first for {Words(now - refunds.Oldest.Instant()!.Value)} (account {refunds.Account}): each minute it is tried, and the gateway does not make it.",
+                refunds.Count == 1 ? PageOf(refunds.Account) : "/ops/charges"));
+        }
         var lost = await connection.QuerySingleAsync<LostRow>(new CommandDefinition(
             """
             select count(*) as count, min(r.account_id) as account
@@ -223,9 +243,19 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         {
             (_expiries, _lookedAt) = (await watch.ExpiriesAsync(ct), now);
         }
+        else if (_expiries.Where(e => e.Ends - now < Limits.Expiry).Select(KeyOf).ToArray() is { Length: > 0 } near)
+        {
+            // It may have been renewed since: another server, which has seen so, may have ended the alert.
+            await using var connection = await source.OpenConnectionAsync(ct);
+            if (await connection.ExecuteScalarAsync<int>(new CommandDefinition(
+                "select count(*)::int from dunning.alert where key = any(@near) and resolved_at is null", new { near }, cancellationToken: ct)) < near.Length)
+            {
+                (_expiries, _lookedAt) = (await watch.ExpiriesAsync(ct), now);
+            }
+        }
         foreach (var expiry in _expiries)
         {
-            var key = "expiry:" + expiry.What;
+            var key = KeyOf(expiry);
             if (expiry.Ends is not { } ends)
             {
                 unsure.Add(key);
@@ -237,6 +267,8 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
             }
         }
     }
+
+    private static string KeyOf(Expiry expiry) => "expiry:" + expiry.What;
 
     private static string Count(long count, string one, string many) => string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? one : many)}");
 
@@ -258,6 +290,8 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
     private sealed record FailingRow(string Pass, string Server, int Failures, string? Error);
 
     private sealed record ChargesRow(long Unknown, long Stuck, string? UnknownAccount, string? StuckAccount, DateTime? Oldest);
+
+    private sealed record RefundsRow(long Count, DateTime? Oldest, string? Account);
 
     private sealed record LostRow(long Count, string? Account);
 }

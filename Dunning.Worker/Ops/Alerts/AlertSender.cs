@@ -69,8 +69,8 @@ internal sealed class AlertSender : IAsyncDisposable
     {
         ("mail", { } transport, _) => await MailAsync(transport, message, ct),
         ("webhook", _, { } http) => await PostAsync(http, message, ct),
-        // It was configured when the message was decided.
-        _ => null,
+        // It is not claimed; to say that it has left would be untrue.
+        _ => "this server has no such way",
     };
 
     /// <inheritdoc/>

@@ -63,6 +63,9 @@ public sealed record AlertSettings
     /// <summary><c>Alerts:EverySeconds</c>: how often it is looked. Default 60.</summary>
     public TimeSpan Every { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>So long no server must have seen something before it is over: each has looked by then.</summary>
+    public Duration Quiet => Duration.Max(Duration.FromMinutes(3), 3 * Duration.FromTimeSpan(Every));
+
     /// <summary>Without the secret: a record prints its members.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{To.Length} mailboxes, webhook {Webhook?.Host ?? "none"}");
 

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Dunning.Ops.Pages;
 
-/// <summary>Charges without an outcome, and unpaid invoices that nobody tries: each leads to its account, where it is resolved.</summary>
+/// <summary>Charges without an outcome, unpaid invoices that nobody tries, and refunds that are not made: each leads to its account, where it is resolved.</summary>
 internal sealed class ChargesPage(OpsFrame frame, NpgsqlDataSource source, Func<Instant> now)
 {
     private const int Rows = 200;
@@ -23,6 +23,7 @@ internal sealed class ChargesPage(OpsFrame frame, NpgsqlDataSource source, Func<
         var w = show.Words;
         var charges = await _queries.ChargesAsync(Rows, http.RequestAborted);
         var untried = await _queries.WithoutAttemptAsync(at - s_patience, Rows, http.RequestAborted);
+        var refunds = await _queries.RefundsAsync(Rows, http.RequestAborted);
         await frame.WriteAsync(http, new OpsPage
         {
             Title = w["charges.title"],
@@ -30,7 +31,8 @@ internal sealed class ChargesPage(OpsFrame frame, NpgsqlDataSource source, Func<
                 $"""
                 <p class="soft">{w["charges.note"]}</p>
                 {(charges.Count == 0 ? Show.Nothing(w["charges.none"]) : Table(show, w["charges.title"], charges, at))}{Show.Heading("untried", w["charges.untried"])}<p class="soft">{w["charges.untried.note"]}</p>
-                {(untried.Count == 0 ? Show.Nothing(w["charges.untried.none"]) : Table(show, w["charges.untried"], untried, at))}
+                {(untried.Count == 0 ? Show.Nothing(w["charges.untried.none"]) : Table(show, w["charges.untried"], untried, at))}{Show.Heading("refunds", w["charges.refunds"])}<p class="soft">{w["charges.refunds.note"]}</p>
+                {(refunds.Count == 0 ? Show.Nothing(w["charges.refunds.none"]) : Table(show, w["charges.refunds"], refunds, at))}
                 """),
         });
     }
