@@ -113,7 +113,7 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         var (seen, after) = (new List<OutboxView>(), (MailCursor?)null);
         while (true)
         {
-            var page = await queries.ListAsync(null, null, null, after, 3, default);
+            var page = await queries.ListAsync(null, null, null, after, NodaTime.Instant.FromUnixTimeSeconds(1_800_000_000), 3, default);
             seen.AddRange(page.Take(3));
             if (page.Count <= 3)
             {

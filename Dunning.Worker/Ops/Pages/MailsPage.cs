@@ -33,7 +33,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
         var (account, template) = (CasesPage.Typed(query["account"], 200), CasesPage.Typed(query["template"], 100));
         var counts = await _queries.CountAsync(ct);
         var bouncing = await new PostgresOutbox(source).BouncingAsync(account, Bouncing, ct);
-        var mails = await _queries.ListAsync(state, account, template, CursorOf(query["after"]), Rows, ct);
+        var mails = await _queries.ListAsync(state, account, template, CursorOf(query["after"]), at, Rows, ct);
         var next = mails.Count <= Rows ? null : OpsPath.Of("/ops/mails", ("state", state), ("account", account), ("template", template), ("after", Text(mails[Rows - 1])));
         var dead = counts.Where(c => c.State == "dead").Sum(c => c.Count);
         await frame.WriteAsync(http, new OpsPage
@@ -47,7 +47,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
                 {Show.Heading("bouncing", w["mails.bouncing"])}{(bouncing.Count == 0 ? Show.Nothing(w["mails.bouncing.none"]) : Html.Of($"<p class=\"soft\">{w["mails.bouncing.note"]}</p>{Show.Table(w["mails.bouncing"], [w["account.id"], w["mail.address"], w["mail.since"], w["mail.answer"], ""],
                     bouncing.Select(b => Show.Row(Show.Head(Show.Account(b.AccountId)), Show.Cell(b.Email), Show.Short(show.Time(b.BouncedAt)), Show.Cell(b.BounceReason), Show.Cell(b.IsLast ? Show.Badge("bad", w["mails.bouncing.last"]) : Html.Empty))))}"))}
                 {Show.Heading("outbox", w["mails.outbox"])}{show.Filters("/ops/mails", Html.Of(
-                    $"{OpsForm.Field("account", w["account.id"], account, type: "search", isRequired: false, limit: 200)}{show.Choice("state", w["mail.state"], MailQueries.States.Select(s => (s, w["mail.state." + s])), state)}{show.Choice("template", w["mail.template"], MailTemplates.All.Select(t => (t, show.Name("template", t))).OrderBy(t => t.Item2, StringComparer.OrdinalIgnoreCase), template)}"))}{(mails.Count == 0 ? Show.Nothing(w["mails.none"]) : Html.Of(
+                    $"{OpsForm.Field("account", w["account.id"], account, type: "search", isRequired: false, limit: 200)}{show.Choice("state", w["mail.state"], MailQueries.States.Select(s => (s, w["mail.state." + s])), state)}{show.Choice("template", w["mail.template"], MailTemplates.All.Select(t => (t, show.Name("template", t))).OrderBy(t => t.Item2, StringComparer.OrdinalIgnoreCase), template)}"))}{(MailQueries.IsRecent(state, account, template) ? Html.Of($"<p class=\"soft\">{w["mails.recent"]}</p>\n") : Html.Empty)}{(mails.Count == 0 ? Show.Nothing(w["mails.none"]) : Html.Of(
                     $"{Table(show, mails.Take(Rows))}{show.Next(next)}"))}
                 """),
         });

@@ -28,7 +28,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         var today = at.InUtc().Date;
         // Side by side: each has a connection of its own.
         var (askedTakings, askedOwed, askedBacklog, askedStanding, askedCases, askedAlerts) = (
-            _queries.TakingsAsync(today.PlusDays(1 - Days).AtMidnight().InUtc().ToInstant(), ct), _queries.OwedAsync(ct), _queries.BacklogAsync(at, ct),
+            _queries.TakingsAsync(today.PlusDays(1 - Days), today, ct), _queries.OwedAsync(ct), _queries.BacklogAsync(at, ct),
             _queries.StandingAsync(today.PlusDays(30), ct), _year.GetAsync(), _passes.AlertsAsync(Alerts, ct));
         await Task.WhenAll(askedTakings, askedOwed, askedBacklog, askedStanding, askedCases, askedAlerts);
         var (takings, owed, backlog, standing, cases, alerts) = (

@@ -1,5 +1,6 @@
 using Dapper;
 using Dunning.Postgres;
+using NodaTime;
 using Npgsql;
 
 namespace Dunning.Ops.Queries;
@@ -20,6 +21,12 @@ internal sealed class MailQueries(NpgsqlDataSource source)
     /// <summary>States that a mail may be in, those first that somebody should look at.</summary>
     public static IReadOnlyList<string> States { get; } = ["dead", "pending", "held", "accepted", "digested", "dropped"];
 
+    /// <summary>A template that few got would be looked for among all mails that ever were: only so far back.</summary>
+    public static readonly Duration Recent = Duration.FromDays(90);
+
+    /// <summary>Whether a list of these goes back no further than <see cref="Recent"/>.</summary>
+    public static bool IsRecent(string? state, string? account, string? template) => template is not null && account is null && state is not ("dead" or "pending" or "held");
+
     /// <summary>What has not left.</summary>
     public async Task<IReadOnlyList<MailCountRow>> CountAsync(CancellationToken ct)
     {
@@ -35,7 +42,7 @@ internal sealed class MailQueries(NpgsqlDataSource source)
     }
 
     /// <summary>Mails, the latest decided first, one more than <paramref name="limit"/> where there are more.</summary>
-    public async Task<IReadOnlyList<OutboxView>> ListAsync(string? state, string? account, string? template, MailCursor? after, int limit, CancellationToken ct)
+    public async Task<IReadOnlyList<OutboxView>> ListAsync(string? state, string? account, string? template, MailCursor? after, Instant now, int limit, CancellationToken ct)
     {
         string?[] all =
         [
@@ -44,6 +51,7 @@ internal sealed class MailQueries(NpgsqlDataSource source)
             state switch { null => null, "dead" => "state = 'dead'", _ => "state = @state" },
             account is null ? null : "account_id = @account",
             template is null ? null : "template = @template",
+            IsRecent(state, account, template) ? "decided_at >= @since" : null,
             after is null ? null : "decided_at <= @DecidedAt and (decided_at < @DecidedAt or (account_id, mail_number, contact) > (@AfterAccount, @Mail, @Contact))",
         ];
         var where = string.Join(" and ", all.OfType<string>());
@@ -54,7 +62,7 @@ internal sealed class MailQueries(NpgsqlDataSource source)
             from dunning.outbox {(where.Length == 0 ? "" : "where " + where)}
             order by decided_at desc, account_id, mail_number, contact limit @limit
             """,
-            new { state, account, template, after?.DecidedAt, AfterAccount = after?.Account, after?.Mail, after?.Contact, limit = limit + 1 }, cancellationToken: ct))).AsList();
+            new { state, account, template, since = (now - Recent).Utc(), after?.DecidedAt, AfterAccount = after?.Account, after?.Mail, after?.Contact, limit = limit + 1 }, cancellationToken: ct))).AsList();
     }
 
     /// <summary>One mail to one recipient as it was decided; null: there is none, or its account is erased.</summary>

@@ -43,23 +43,30 @@ public sealed record CaseCountRow(DateOnly? Week, DateOnly? Month, string Curren
 /// <summary>What the overview asks. Sums are per currency, never across.</summary>
 internal sealed class OverviewQueries(NpgsqlDataSource source)
 {
-    /// <summary>What the attempts of each day since then came to.</summary>
-    public async Task<IReadOnlyList<TakingsRow>> TakingsAsync(Instant since, CancellationToken ct)
+    /// <summary>
+    /// What the attempts of each of these days came to. Day by day: each is summed as it is read, where all at once would be sorted first.
+    /// </summary>
+    public async Task<IReadOnlyList<TakingsRow>> TakingsAsync(LocalDate first, LocalDate last, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<TakingsRow>(new CommandDefinition(
             """
-            select (first_called_at at time zone 'UTC')::date as day, currency,
-                   count(*) filter (where state = 'succeeded') as charges,
-                   coalesce(sum(amount - refunded) filter (where state = 'succeeded'), 0)::bigint as charged,
-                   count(*) filter (where state = 'succeeded' and kind <> 'first') as recoveries,
-                   coalesce(sum(amount - refunded) filter (where state = 'succeeded' and kind <> 'first'), 0)::bigint as recovered,
-                   count(*) filter (where state = 'failed') as failures,
-                   coalesce(sum(amount) filter (where state = 'failed'), 0)::bigint as failed
-            from dunning.charge where first_called_at >= @since
-            group by 1, 2 order by 1, 2
+            select d.day::date as day, t.*
+            from generate_series(@since at time zone 'UTC', @last at time zone 'UTC', interval '1 day') d(day)
+            cross join lateral (
+                select currency,
+                       count(*) filter (where state = 'succeeded') as charges,
+                       coalesce(sum(amount - refunded) filter (where state = 'succeeded'), 0)::bigint as charged,
+                       count(*) filter (where state = 'succeeded' and kind <> 'first') as recoveries,
+                       coalesce(sum(amount - refunded) filter (where state = 'succeeded' and kind <> 'first'), 0)::bigint as recovered,
+                       count(*) filter (where state = 'failed') as failures,
+                       coalesce(sum(amount) filter (where state = 'failed'), 0)::bigint as failed
+                from dunning.charge
+                where first_called_at >= d.day at time zone 'UTC' and first_called_at < (d.day + interval '1 day') at time zone 'UTC'
+                group by currency) t
+            order by 1, 2
             """,
-            new { since = since.Utc() }, cancellationToken: ct))).AsList();
+            new { since = first.AtMidnight().InUtc().ToInstant().Utc(), last = last.AtMidnight().InUtc().ToInstant().Utc() }, cancellationToken: ct))).AsList();
     }
 
     /// <summary>What is owed now.</summary>
