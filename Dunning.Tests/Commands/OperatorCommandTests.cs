@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Dapper;
 using Dunning.Commands;
 using Dunning.Tests.Jobs;
 
@@ -133,6 +134,45 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("account", "credit", "a2", "--amount", "0", "--reason", "x")).Code);
         Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("account", "grant-access", "a2", "--days", "3", "--reason", "x")).Code);
         Assert.Contains("'credit' by anna: goodwill", await DoneAsync("show", "a2"));
+    }
+
+    [Fact]
+    public async Task Every_act_by_command_is_found_in_the_audit()
+    {
+        var until = TimeProvider.System.GetUtcNow().AddDays(20).ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
+        var (first, second) = (await UnpaidOfAsync("a1"), await UnpaidOfAsync("a2"));
+        foreach (var command in new[]
+            {
+                $"case pause {first} --until {until}", $"case unpause {first}", $"case exempt {first}", $"case unexempt {first}", $"account pause a1 --until {until}", "account unpause a1",
+                "account exempt a1", "account unexempt a1", "account hold a1", "account release a1", "account credit a1 --amount 1", $"invoice retry {first}", $"invoice void {first}",
+                $"invoice write-off {second}", "pass end",
+            })
+        {
+            await DoneAsync([.. command.Replace("pass end", "pass endaccess", StringComparison.Ordinal).Split(' '), "--reason", command, "--by", "anna"]);
+        }
+        // As after a last step, and as after a day without an answer.
+        await ExecuteAsync("update dunning.account set access = 'suspended', suspended_on = '2026-01-01', suspended_at = now(), purge_on = '2099-01-01' where id = 'a2'");
+        await DoneAsync("account", "grant-access", "a2", "--days", "3", "--reason", "account grant-access", "--by", "anna");
+        await ExecuteAsync(
+            "update dunning.receivable set state = 'open', settled_at = null where account_id = 'a2'; update dunning.charge set state = 'unknown', code = null, stuck = true where account_id = 'a2'");
+        await DoneAsync("charge", "resolve", second, "--outcome", "never_made", "--reason", "charge resolve", "--by", "anna");
+        await _rig.CommandAsync("mail", "resend", "--all-dead", "--reason", "mail resend", "--by", "anna");
+        await ExecuteAsync("insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values ('purges', now(), 1, 2)");
+        await DoneAsync("guard", "approve", "purges", "--reason", "guard approve", "--by", "anna");
+
+        var audit = await new Dunning.Ops.Queries.AuditQueries(_rig.Database.Source).ListAsync(new Dunning.Ops.Queries.AuditFilter("anna"), null, 100, default);
+
+        Assert.All(audit, a => Assert.False(a.IsRejected, a.Reason));
+        Assert.Equal(19, audit.Select(a => a.Reason).Distinct().Count());
+        Assert.Equal(
+            ["approve_guard", "credit", "exempt", "grant_access", "hold", "pause", "release_hold", "resend_mail", "resolve_charge", "retry_charge", "run_pass", "unexempt", "unpause", "void", "write_off"],
+            audit.Select(a => a.Act).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    private async Task ExecuteAsync(string sql)
+    {
+        await using var connection = await _rig.Database.Source.OpenConnectionAsync();
+        await connection.ExecuteAsync(sql);
     }
 
     private Task<string> StateOfAsync(string account) => _rig.ScalarAsync<string>($"select state from dunning.receivable where account_id = '{account}'");
