@@ -73,7 +73,13 @@ public sealed class PurgeAndMailGuardTests
         for (var left = 20L; left <= 60; left += 10)
         {
             // Approved at the instant of the trip: what waits is due at once, not in a quarter of an hour.
-            Assert.True(await one.Guards.ApproveAsync(GuardKinds.Mails, s_word, default));
+            await using (var busy = await rig.Database.Source.OpenConnectionAsync())
+            {
+                // A pass has one of them in its hands: the approval does not wait for it.
+                await using var work = await busy.BeginTransactionAsync();
+                await busy.ExecuteAsync(left > 20 ? "select 1" : "select from dunning.due where pass = 'mail' order by at desc limit 1 for update", transaction: work);
+                Assert.True(await one.Guards.ApproveAsync(GuardKinds.Mails, s_word, default).WaitAsync(TimeSpan.FromSeconds(10)));
+            }
             await GuardRig.RunAsync(one, two);
             Assert.Equal(left, await AcceptedAsync(rig));
         }

@@ -62,6 +62,9 @@ public sealed class ServiceTests
         await using var service = await rig.StartAsync();
         using var http = new HttpClient { BaseAddress = new Uri(Assert.Single(service.Addresses)) };
         await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.event where type = 'invoice.paid'") == 1);
+        // A pass that may take longer now is not killed for it.
+        service.Reload(rig.Settings with { Limits = rig.Settings.Limits with { Budget = NodaTime.Duration.FromHours(1) } });
+        Assert.InRange(service.Patience, TimeSpan.FromHours(2), TimeSpan.FromHours(3));
 
         await rig.DropDatabaseAsync();
 

@@ -28,13 +28,12 @@ internal sealed class Service : IAsyncDisposable
     private OpsSite? _site;
     private int _isStopped;
 
-    private readonly TimeSpan _longestRun;
+    private TimeSpan _longestRun;
 
     private Service(WebApplication app, Engine engine, PassWorker worker, IJobHost host, WorkerSettings settings)
     {
         (_app, _engine, _worker, _host) = (app, engine, worker, host);
-        // The last call of a pass begins when its budget ends. What takes twice that and more has come to a stand.
-        _longestRun = (2 * (settings.Limits.Budget + settings.Rules.CallTimeout + settings.Rules.LeaseMargin)).ToTimeSpan() + TimeSpan.FromMinutes(2);
+        _longestRun = LongestRunOf(settings);
     }
 
     /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
@@ -192,9 +191,15 @@ internal sealed class Service : IAsyncDisposable
     /// </summary>
     public async Task<bool> IsAliveAsync(CancellationToken ct) => _worker.LongestRun() < _longestRun && await _host.IsAliveAsync(ct);
 
+    /// <summary>How long a pass may run before it counts as one that hangs.</summary>
+    internal TimeSpan Patience => _longestRun;
+
     /// <summary>Takes what a running service may take of new settings; the log's levels follow the configuration by themselves.</summary>
     public void Reload(WorkerSettings settings)
     {
+        var longest = LongestRunOf(settings);
+        // A pass that runs keeps the budget that it began with.
+        _longestRun = longest > _longestRun || _worker.LongestRun() == TimeSpan.Zero ? longest : _longestRun;
         _engine.Reload(settings);
         _app.Services.GetRequiredService<AlertJob>().Reload(settings.Alerts);
     }
@@ -224,6 +229,10 @@ internal sealed class Service : IAsyncDisposable
         _site?.Dispose();
         await _engine.DisposeAsync();
     }
+
+    // The last call of a pass begins when its budget ends. What takes twice that and more has come to a stand.
+    internal static TimeSpan LongestRunOf(WorkerSettings settings) =>
+        (2 * (settings.Limits.Budget + settings.Rules.CallTimeout + settings.Rules.LeaseMargin)).ToTimeSpan() + TimeSpan.FromMinutes(2);
 
     private static async Task ListenAsync(WebApplication app, string urls, CancellationToken ct)
     {

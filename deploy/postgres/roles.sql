@@ -1,7 +1,7 @@
 -- Three roles, so that the running service can neither change the schema nor rewrite its own history:
 --
---   dunning_owner   owns the schemas; 'dunning migrate' and 'dunning import' run as it
---   dunning_app     the service and its commands: Database:Migrate=false
+--   dunning_owner   owns the schemas; 'dunning migrate' runs as it
+--   dunning_app     the service and its other commands, 'dunning import' too: Database:Migrate=false
 --   dunning_report  reads, without addresses, names, tokens, links and sign-in
 --
 -- Run it in the database as a superuser (or as the database's owner with CREATEROLE, who must be a member of the three), before the first migrate and again
@@ -71,16 +71,17 @@ end $$;
 
 -- What a person is erased by, and what housekeeping ends, are functions that do that and nothing else.
 do $$
+declare
+    made regprocedure;
 begin
-    if to_regproc('dunning.refuse_change') is not null then
-        revoke all on all functions in schema dunning from public;
-        grant execute on all functions in schema dunning to dunning_app;
-    end if;
-    -- History ends only where its owner has said so. With Retention:Events:Years, after this script:
-    --   grant execute on function dunning.prune_events(timestamptz, timestamptz, int) to dunning_app;
-    if to_regproc('dunning.prune_events') is not null then
-        revoke all on function dunning.prune_events(timestamptz, timestamptz, int) from dunning_app;
-    end if;
+    for made in select p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'dunning' and p.prokind = 'f' loop
+        execute format('revoke all on function %s from public', made);
+        -- History ends only where its owner has said so; what the owner has allowed stays. With Retention:Events:Years, once:
+        --   grant execute on function dunning.prune_events(timestamptz, timestamptz, int) to dunning_app;
+        if made::oid is distinct from to_regproc('dunning.prune_events')::oid then
+            execute format('grant execute on function %s to dunning_app', made);
+        end if;
+    end loop;
 end $$;
 alter default privileges for role dunning_owner in schema dunning grant execute on functions to dunning_app;
 

@@ -1,3 +1,5 @@
+using Dunning.Mail;
+using Dunning.Model;
 using Dunning.Ops.Frame;
 
 namespace Dunning.Tests.Ops.SignIn;
@@ -32,6 +34,19 @@ public sealed class FrameTests
                 "fr: one must have the slots x", "fr: three is unknown in en", "fr: two is missing",
             ],
             faults.AsEnumerable());
+    }
+
+    [Fact]
+    public void Every_decline_code_and_every_act_has_its_words_in_every_language()
+    {
+        var texts = OpsTexts.Load(MailTexts.Load());
+        var acts = typeof(ActionNames).GetFields().Where(f => f.IsLiteral).Select(f => (string)f.GetRawConstantValue()!);
+        string[] keys = [.. Declines.All.Select(d => "code." + d.Code), .. acts.Select(a => "act.name." + a)];
+        Assert.True(keys.Length > 60);
+        foreach (var language in OpsTexts.Languages)
+        {
+            Assert.Empty(keys.Where(k => texts.In(language).Find(k) is null).Select(k => $"{language}: {k}"));
+        }
     }
 
     [Fact]
