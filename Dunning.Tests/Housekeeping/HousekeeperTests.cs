@@ -170,8 +170,8 @@ public sealed class HousekeeperTests
             select sha256(n::text::bytea), 'token', 'x', 'admin', 'en', '2026-02-28', '2026-02-28', '2026-02-28'::timestamptz + n * interval '1 day' from generate_series(1, 2) n;
             insert into dunning.ops_failure (subject, failures, last_at)
             select sha256(n::text::bytea), 1, case when n <= 1500 then timestamptz '2026-02-28 07:00' else '2026-02-28 09:00' end from generate_series(1, 1501) n;
-            insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, ends_at)
-            select sha256(n::text::bytea), sha256(n::text::bytea), 'n', 'v', '/ops', timestamptz '2026-03-01 07:00' + n * interval '40 minutes' from generate_series(1, 2) n;
+            insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, address, ends_at)
+            select sha256(n::text::bytea), sha256(n::text::bytea), 'n', 'v', '/ops', sha256('a'), timestamptz '2026-03-01 07:00' + n * interval '40 minutes' from generate_series(1, 2) n;
             insert into dunning.guard_bucket (kind, minute, taken) values ('mails', '2026-02-26', 5), ('mails', '2026-02-28 12:00', 5);
 
             insert into dunning.event (account_id, seq, at, type)

@@ -60,7 +60,8 @@ internal static class RunCommand
         await context.Output.WriteLineAsync(
             $"{BuildInfo.Description}: {database.Description}; charging through {settings.Payments.Gateway}; listening on {string.Join(", ", service.Addresses)}");
         var pages = (settings.Ops.PublicUrl?.AbsoluteUri ?? service.Addresses.First()).TrimEnd('/') + "/ops";
-        await context.Output.WriteLineAsync("operators' pages: " + pages + (service.FirstToken is null ? "" : NoUsers(service.FirstToken)));
+        await context.Output.WriteLineAsync("operators' pages: " + pages + (service.FirstToken is null ? "" : NoUsers(
+            service.FirstToken, IsSeenByItsStarterAlone(ReferenceEquals(context.Output, Console.Out) && !Console.IsOutputRedirected, Environment.GetEnvironmentVariable))));
         manager.Ready(status);
         if (Volatile.Read(ref isAsked))
         {
@@ -96,10 +97,13 @@ internal static class RunCommand
         }
     }
 
-    // For who has started it, at the console. Where systemd keeps what is written, whoever reads its journal would be let in by it.
-    private static string NoUsers(string token)
-    {
-        var isJournal = Console.IsOutputRedirected && Environment.GetEnvironmentVariable("JOURNAL_STREAM") is { Length: > 0 };
-        return (isJournal ? " (no users yet; " : $" (no users yet: from this machine, once, with the one-time token {token}; ") + $"set one up with: {OpsGate.AddUser})";
-    }
+    /// <summary>
+    /// Whether what is written is seen by who has started the service, and kept by nobody. Where it goes to a file, a pipe, a journal or a container's log,
+    /// whoever reads that would be let in by the token.
+    /// </summary>
+    internal static bool IsSeenByItsStarterAlone(bool isConsole, Func<string, string?> environment) =>
+        isConsole && ((string[])["NOTIFY_SOCKET", "DOTNET_RUNNING_IN_CONTAINER", "KUBERNETES_SERVICE_HOST", "container"]).All(v => environment(v) is not { Length: > 0 });
+
+    private static string NoUsers(string token, bool isPrinted) =>
+        (isPrinted ? $" (no users yet: from this machine, once, with the one-time token {token}; " : " (no users yet; ") + $"set one up with: {OpsGate.AddUser})";
 }

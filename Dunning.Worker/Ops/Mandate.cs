@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
 
 namespace Dunning.Ops;
 
@@ -20,7 +22,8 @@ public sealed record Mandate(string Operator, string Reason)
         return mandate is not null;
     }
 
-    /// <summary>Whether a text may stand in the trail.</summary>
+    /// <summary>Whether a text may stand in the trail: nothing that can't be seen, turns the line around or breaks it, for who reads it must see who it was.</summary>
     public static bool IsText(string? text, int limit) =>
-        !string.IsNullOrWhiteSpace(text) && text.Trim().Length <= limit && !text.Trim().Any(char.IsControl);
+        !string.IsNullOrWhiteSpace(text) && text.Trim().Length <= limit && text.Trim().EnumerateRunes().All(r => r != Rune.ReplacementChar
+            && Rune.GetUnicodeCategory(r) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator));
 }

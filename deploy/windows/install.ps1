@@ -15,11 +15,33 @@ $ErrorActionPreference = 'Stop'
 $source = Resolve-Path (Join-Path $PSScriptRoot '..\..')
 if (-not (Test-Path (Join-Path $source 'dunning.exe'))) { throw "dunning.exe is not in $source" }
 
+# Anybody may make folders in ProgramData. One that was made beforehand is its maker's, who could read, or swap, what is written there.
+$administrators = New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-32-544'
+$system = New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-18'
+$isNew = -not (Test-Path -LiteralPath $State)
+if (-not $isNew) {
+    $folder = Get-Item -Force -LiteralPath $State
+    $owner = (Get-Acl -LiteralPath $State).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+    if (-not $folder.PSIsContainer -or ($folder.Attributes -band [System.IO.FileAttributes]::ReparsePoint)) { throw "$State is no folder, or leads elsewhere: take it away" }
+    if ($owner -notin $administrators.Value, $system.Value) { throw "$State belongs to $owner, and not to Administrators or SYSTEM: look what is in it, then take it away" }
+}
 New-Item -ItemType Directory -Force $Program, $State | Out-Null
+
+# Administrators and SYSTEM alone, before anything secret is there. The service comes when it has an account.
+$rights = New-Object System.Security.AccessControl.DirectorySecurity
+$rights.SetOwner($administrators)
+$rights.SetAccessRuleProtection($true, $false)
+foreach ($who in $administrators, $system) {
+    $rights.AddAccessRule((New-Object System.Security.AccessControl.FileSystemAccessRule $who, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'))
+}
+Set-Acl -LiteralPath $State -AclObject $rights
+if ($isNew -and (Get-ChildItem -Force -LiteralPath $State)) { throw "somebody has put files into $State while it was made: look at them, then take it away" }
+
 Copy-Item -Recurse -Force (Join-Path $source '*') $Program
 
-# Readable by administrators and by the service alone: the connection string holds a password.
+# The connection string holds a password. A file that is made anew has the folder's rights.
 $secret = Join-Path $State 'database.secret'
+if (Test-Path -LiteralPath $secret) { Remove-Item -Force -LiteralPath $secret }
 Set-Content -NoNewline -Path $secret -Value $ConnectionString
 $config = Join-Path $State 'dunning.json'
 if (-not (Test-Path $config)) {
@@ -37,7 +59,7 @@ $exe = Join-Path $Program 'dunning.exe'
 if ($LASTEXITCODE -ne 0) { throw "service install ended with $LASTEXITCODE" }
 
 # The service runs as its own virtual account, which exists only now.
-icacls $State /inheritance:r /grant 'BUILTIN\Administrators:(OI)(CI)F' 'NT AUTHORITY\SYSTEM:(OI)(CI)F' "NT SERVICE\${Name}:(OI)(CI)M" | Out-Null
+icacls $State /grant "NT SERVICE\${Name}:(OI)(CI)M" | Out-Null
 if ($LASTEXITCODE -ne 0) { throw "icacls ended with $LASTEXITCODE" }
 
 & $exe doctor --config $config

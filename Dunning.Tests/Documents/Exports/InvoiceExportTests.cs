@@ -17,6 +17,8 @@ public sealed class InvoiceExportTests
     {
         { "=HYPERLINK(\"https://evil.example\")", "\"'=HYPERLINK(\"\"https://evil.example\"\")\"" }, { "+1", "'+1" }, { "-2+3", "'-2+3" }, { "@SUM(A1)", "'@SUM(A1)" },
         { "  =1", "'  =1" }, { "\t=1", "'\t=1" }, { "＝1", "'＝1" }, { "a;b", "\"a;b\"" }, { "a\nb", "\"a\nb\"" }, { "A \"B\"", "\"A \"\"B\"\"\"" }, { "Peer-Smith = Co", "Peer-Smith = Co" },
+        // Opened with another separator, these begin a cell.
+        { "a,=1+1", "a,'=1+1" }, { "a; @SUM(A1)", "\"a;' @SUM(A1)\"" }, { "a\t-1", "a\t'-1" }, { "a\n=1", "\"a\n'=1\"" }, { "Smith, Co-op", "Smith, Co-op" },
     };
 
     [Fact]

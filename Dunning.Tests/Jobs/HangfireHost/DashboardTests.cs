@@ -85,6 +85,18 @@ public sealed partial class DashboardTests
             "/hangfire/stats", ops.Url.GetLeftPart(UriPartial.Authority), [("metrics[]", "servers:count")], (OpsGate.TokenHeader, token));
         Assert.Equal(HttpStatusCode.OK, stats.StatusCode);
         Assert.Equal(0, await ops.Rig.ScalarAsync<long>("select count(*) from dunning.audit where act = 'job_pages'"));
+        // And a page that lies open and asks is nobody who is there.
+        ops.Time.Ahead += TimeSpan.FromMinutes(20);
+        Assert.Equal(HttpStatusCode.OK, await AskAsync());
+        ops.Time.Ahead += TimeSpan.FromMinutes(11);
+        Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync());
+
+        async Task<HttpStatusCode> AskAsync()
+        {
+            using var answer = await viewer.PostAsync(
+                "/hangfire/stats", ops.Url.GetLeftPart(UriPartial.Authority), [("metrics[]", "servers:count")], (OpsGate.TokenHeader, token));
+            return answer.StatusCode;
+        }
     }
 
     [GeneratedRegex("name=\"jobs\\[\\]\"[^>]*value=\"([a-z]+)\"")]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.RegularExpressions;
 using Dunning.Ops.Queries;
 using Dunning.Postgres;
 using Dunning.Tests.Jobs;
@@ -43,6 +44,27 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         });
         Assert.Contains("insufficient funds", text, StringComparison.Ordinal);
         Assert.Matches("To be purged in 30 days</h3><p><a href=\"/ops/forecast#purges\">1</a>", text);
+    }
+
+    [Fact]
+    public async Task A_form_that_is_sent_twice_is_carried_out_once()
+    {
+        using var browser = await rig.Ops.SignInAsync("operator");
+        var page = await browser.TextAsync("/ops/account?id=a11");
+        var numbers = Regex.Matches(page, "name=\"__once\" value=\"([^\"]{22})\"").Select(m => m.Groups[1].Value).ToList();
+        Assert.Equal(numbers.Count, numbers.Distinct().Count());
+        Assert.True(numbers.Count > 3);
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => SendAsync(numbers[0])));
+        Assert.Single(answers, a => a.StatusCode == HttpStatusCode.SeeOther);
+        Assert.Equal(3, answers.Count(a => a.StatusCode == HttpStatusCode.Conflict));
+        Assert.Contains("carried out once", await answers.First(a => a.StatusCode == HttpStatusCode.Conflict).Content.ReadAsStringAsync());
+        Assert.Equal(HttpStatusCode.Conflict, (await SendAsync("none")).StatusCode);
+        Assert.Equal(1, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.event e where account_id = 'a11' and type = 'operator.acted' and e::text like '%clicked twice%'"));
+        Assert.Equal(HttpStatusCode.SeeOther, (await SendAsync(numbers[1])).StatusCode);
+
+        Task<HttpResponseMessage> SendAsync(string number) => browser.PostAsync(
+            "/ops/account/act", ("account", "a11"), ("act", "credit"), ("amount", "1"), ("reason", "clicked twice"), ("__once", number));
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using System.Net;
+using Dunning.Commands;
 using Dunning.Ops.Frame;
 using Dunning.Ops.SignIn;
 using Dunning.Tests.Jobs;
@@ -55,6 +56,29 @@ public sealed class FirstTokenTests
         Assert.Equal(HttpStatusCode.SeeOther, (await browser.SignInAsync("anna", OpsRig.Password)).StatusCode);
 
         Task<HttpResponseMessage> Use(string typed) => browser.PostAsync(SignInPages.Path, ours, [("token", typed)]);
+    }
+
+    [Theory]
+    [InlineData(true, "", true)]
+    [InlineData(false, "", false)]
+    [InlineData(true, "NOTIFY_SOCKET", false)]
+    [InlineData(true, "DOTNET_RUNNING_IN_CONTAINER", false)]
+    [InlineData(true, "container", false)]
+    public void The_token_is_printed_only_where_nothing_keeps_it(bool isConsole, string variable, bool isPrinted) =>
+        Assert.Equal(isPrinted, RunCommand.IsSeenByItsStarterAlone(isConsole, v => v == variable ? "1" : null));
+
+    [Fact]
+    public async Task Through_proxies_in_a_row_it_is_the_first_unknown_address_that_has_to_wait()
+    {
+        await using var ops = await OpsRig.NewAsync(hasUsers: true, ("Ops:TrustedProxies", "10.0.0.0/8"));
+        using var browser = ops.Browser();
+        using var answer = await browser.SignInAsync("viewer", "not the password", "", ("X-Forwarded-For", "203.0.113.1, 198.51.100.7, 10.0.0.5"));
+        Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
+        Assert.Equal(1, await FailuresOf("198.51.100.7"));
+        Assert.Equal(0, await FailuresOf("10.0.0.5") + await FailuresOf("203.0.113.1") + await FailuresOf("127.0.0.1"));
+
+        Task<long> FailuresOf(string address) => ops.Rig.ScalarAsync<long>(
+            $"select count(*) from dunning.ops_failure where encode(subject, 'hex') = '{Convert.ToHexStringLower(SignInLimits.SubjectOf(IPAddress.Parse(address)))}'");
     }
 
     [Fact]

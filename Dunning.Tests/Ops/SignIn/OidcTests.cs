@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Dunning.Ops.Frame;
 using Dunning.Ops.SignIn;
+using Dunning.Ops.Signals;
 using Dunning.Tests.Jobs;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.IdentityModel.Tokens;
@@ -66,7 +67,11 @@ public sealed class OidcTests
             ("no token", _ => { }, null, _ => "x", "its token is not valid here"),
             ("no name", c => c.Remove("preferred_username"), null, null, "its token is not valid here"),
             ("name with a line", c => c["preferred_username"] = "a\nb", null, null, "its token is not valid here"),
+            ("name that turns around", c => c["preferred_username"] = "an\u202Ena", null, null, "its token is not valid here"),
+            ("name with what is not seen", c => c["preferred_username"] = "an\u200Bna", null, null, "its token is not valid here"),
             ("the program's name", c => c["preferred_username"] = "dunning", null, null, "is a local user's here"),
+            ("nearly the program's name", c => c["preferred_username"] = "Ｄunning", null, null, "is a local user's here"),
+            ("nearly the token's name", c => c["preferred_username"] = "One-time Token", null, null, "is a local user's here"),
             ("no role", c => c["realm_access"] = new { roles = new[] { "staff", "DUNNING-READERS" } }, null, null, "have no role here"),
             ("role elsewhere", c => (c["realm_access"], c["roles"]) = (new { }, new[] { "oncall" }), null, null, "have no role here"),
         ];
@@ -104,6 +109,30 @@ public sealed class OidcTests
             using var said = await victim.GetAsync(denied);
             Assert.Equal(HttpStatusCode.Forbidden, said.StatusCode);
             Assert.DoesNotContain("evil", await said.Content.ReadAsStringAsync());
+        }
+
+        // Who begins and begins has to wait, and keeps nobody else from it.
+        using (var stranger = ops.Browser())
+        {
+            await ops.Rig.ScalarAsync<string?>("delete from dunning.ops_oidc; select null::text");
+            foreach (var _ in Enumerable.Range(0, 100))
+            {
+                using var begun = await stranger.GetAsync("/ops/sign-in/oidc");
+                Assert.Equal(HttpStatusCode.SeeOther, begun.StatusCode);
+            }
+            using var more = await stranger.GetAsync("/ops/sign-in/oidc");
+            Assert.Equal((HttpStatusCode.TooManyRequests, true), (more.StatusCode, more.Headers.RetryAfter is not null));
+            Assert.Equal(100, await ops.Rig.ScalarAsync<long>("select count(*) from dunning.ops_oidc"));
+            await ops.Rig.ScalarAsync<string?>(
+                """
+                delete from dunning.ops_oidc;
+                insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, address, ends_at)
+                select sha256(n::text::bytea), sha256('b'), 'n', 'v', '/ops', sha256(n::text::bytea), now() + interval '1 minute' from generate_series(1, 20001) n;
+                select null::text
+                """);
+            using var answer = await ThroughAsync(stranger);
+            Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+            Assert.Equal(19_999, await ops.Rig.ScalarAsync<long>("select count(*) from dunning.ops_oidc"));
         }
 
         async Task<HttpResponseMessage> ThroughAsync(OpsBrowser browser) => await browser.GetAsync(await BackAsync(browser));
@@ -145,6 +174,13 @@ public sealed class OidcTests
         Assert.Equal(
             ["Ops:PublicUrl", "Ops:RequireHttps", "Ops:SessionHours", "Ops:AllowedHosts", "Ops:TrustedProxies", "Ops:Oidc:Authority", "Ops:Oidc:ClientId", "Ops:Oidc:Roles:Viewer,", "Ops:Oidc:Scopes"],
             faults.Select(f => f.Split(' ')[0]));
+
+        // A password that stands in an address is not told.
+        given["Ops:PublicUrl"] = given["Ops:Oidc:Authority"] = given["Telemetry:Otlp:Endpoint"] = "https://anna:hush-hush@example.com";
+        string[] told = [.. OpsSettings.Read(given).Faults, .. SignalSettings.Read(given).Faults];
+        Assert.Equal(3, told.Count(f => f.StartsWith("Ops:PublicUrl", StringComparison.Ordinal) || f.StartsWith("Ops:Oidc:Authority", StringComparison.Ordinal)
+            || f.StartsWith("Telemetry:Otlp:Endpoint", StringComparison.Ordinal)));
+        Assert.All(told, f => Assert.DoesNotContain("hush", f, StringComparison.Ordinal));
 
         await using var ops = await OpsRig.NewAsync(hasUsers: true,
             ("Ops:Oidc:Authority", "http://127.0.0.1:9"), ("Ops:Oidc:ClientId", "x"), ("Ops:Oidc:Roles:Viewer", "x"));

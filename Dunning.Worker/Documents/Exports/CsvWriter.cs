@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Dunning.Model;
 
 namespace Dunning.Documents.Exports;
@@ -8,7 +9,7 @@ namespace Dunning.Documents.Exports;
 /// Rows as CSV by RFC 4180, as spreadsheets open it right: UTF-8 with its mark, and a decimal comma unless the comma parts the cells. A text that a
 /// spreadsheet would run as a formula gets an apostrophe before it.
 /// </summary>
-internal sealed class CsvWriter(Stream stream, char separator) : IAsyncDisposable
+internal sealed partial class CsvWriter(Stream stream, char separator) : IAsyncDisposable
 {
     /// <summary>What a spreadsheet in French parts cells by.</summary>
     public const char DefaultSeparator = ';';
@@ -25,6 +26,8 @@ internal sealed class CsvWriter(Stream stream, char separator) : IAsyncDisposabl
         // Also behind blanks, which spreadsheets pass over, and in the wide forms that some take for the same.
         var safe = text is not null && text.AsSpan().TrimStart() is [('=' or '+' or '-' or '@' or '＝' or '＋' or '－' or '＠'), ..] || text is ['\t' or '\r' or '\n', ..]
             ? "'" + text : text ?? "";
+        // And within the text, where whoever opens the file with another separator has a new cell begin.
+        safe = CellWithin().Replace(safe, "$1'");
         return safe.AsSpan().IndexOfAny($"{separator}\"\r\n") < 0 ? safe : $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
     }
 
@@ -36,6 +39,9 @@ internal sealed class CsvWriter(Stream stream, char separator) : IAsyncDisposabl
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _writer.DisposeAsync();
+
+    [GeneratedRegex(@"(?<!^'\s*)([,;\t\r\n])(?=\s*[=+\-@＝＋－＠])", RegexOptions.CultureInvariant)]
+    private static partial Regex CellWithin();
 
     private string Decimal(long value, int digits)
     {

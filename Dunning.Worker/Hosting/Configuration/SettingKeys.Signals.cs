@@ -9,7 +9,7 @@ internal static partial class SettingKeys
     private static ImmutableArray<SettingKey> SignalsKeys =>
     [
         Secret("Telemetry:MetricsToken", "a long random text", "Whoever reads `/metrics` from another machine or through a proxy must bring this as a bearer token. Without it, only this machine may: [monitoring.md](monitoring.md)."),
-        Optional("Telemetry:Otlp:Endpoint", "http://127.0.0.1:4317", "Where metrics and traces are sent by OTLP. Without it: nowhere."),
+        Secret("Telemetry:Otlp:Endpoint", "http://127.0.0.1:4317", "Where metrics and traces are sent by OTLP. Without it: nowhere. It may hold a key, and so is never shown."),
         OneOf("Telemetry:Otlp:Protocol", "How. With `http`, `/v1/metrics` and `/v1/traces` are added to the address.", "grpc", "http"),
         Secret("Telemetry:Otlp:Headers", "authorization=Bearer%20KEY", "Headers that go with it: `NAME=VALUE`, parted by commas."),
         Number("Telemetry:Otlp:TracesPercent", 100, 0, 100, "Which share of the passes is traced; 0: metrics alone."),

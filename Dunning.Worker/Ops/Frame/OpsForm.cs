@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.WebUtilities;
+
 namespace Dunning.Ops.Frame;
 
 /// <summary>
@@ -9,10 +12,15 @@ internal static class OpsForm
     /// <summary>Name of the field with the token.</summary>
     public const string Token = "__token";
 
+    /// <summary>Name of the field with the form's own number: the gate lets each through once.</summary>
+    public const string Once = "__once";
+
     /// <summary>Name of the field with the reason.</summary>
     public const string Reason = "reason";
 
-    /// <summary>A form with one button, which says what is done.</summary>
+    private const int NumberBytes = 16;
+
+    /// <summary>A form with one button, which says what is done. Clicked twice, it is carried out once.</summary>
     /// <param name="visit">Who is there.</param>
     /// <param name="action">A path of ours.</param>
     /// <param name="button">What the button says.</param>
@@ -22,13 +30,26 @@ internal static class OpsForm
     public static Html Post(OpsVisit visit, string action, string button, Html fields = default, bool asksReason = true, bool isGrave = false) => Html.Of(
         $"""
         <form class="act" method="post" action="{action}">
-        {TokenField(visit)}{fields}{(asksReason ? ReasonField(visit.Words) : Html.Empty)}<p class="press"><button class="{(isGrave ? "grave" : "")}">{button}</button></p>
+        {TokenField(visit)}{Hidden(Once, WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(NumberBytes)))}{fields}{(asksReason ? ReasonField(visit.Words) : Html.Empty)}<p class="press"><button class="{(isGrave ? "grave" : "")}">{button}</button></p>
         </form>
 
         """);
 
     /// <summary>The hidden field of a form of one's own.</summary>
     public static Html TokenField(OpsVisit visit) => Hidden(Token, visit.FormToken);
+
+    /// <summary>Of a form's number as it was sent, its bytes; null: it is none.</summary>
+    public static byte[]? NumberOf(string text)
+    {
+        try
+        {
+            return WebEncoders.Base64UrlDecode(text) is { Length: NumberBytes } number ? number : null;
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>A field that nobody sees.</summary>
     public static Html Hidden(string name, string value) => Html.Of($"<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
@@ -34,6 +35,9 @@ internal sealed class Oidc : IDisposable
     // Strangers may begin: they must not fill the disk.
     private const int MaxBegun = 20_000;
 
+    // Of one address: many people may sit behind it.
+    private const int MaxBegunByOne = 100;
+
     // Long enough to type a password and a second factor.
     private static readonly Duration s_lasts = Duration.FromMinutes(10);
     private static readonly TimeSpan s_skew = TimeSpan.FromMinutes(2);
@@ -54,6 +58,15 @@ internal sealed class Oidc : IDisposable
             new HttpDocumentRetriever(_http) { RequireHttps = _oidc.Authority.Scheme == Uri.UriSchemeHttps });
     }
 
+    /// <summary>Whether so many were begun from there, and did not come back, that it has to wait.</summary>
+    public async Task<bool> IsTooManyAsync(IPAddress? address, CancellationToken ct)
+    {
+        await using var connection = await _source.OpenConnectionAsync(ct);
+        return await connection.ExecuteScalarAsync<int>(new CommandDefinition(
+            "select count(*)::int from dunning.ops_oidc where address = @address and ends_at > @now",
+            new { address = SignInLimits.SubjectOf(address), now = Now().Utc() }, cancellationToken: ct)) >= MaxBegunByOne;
+    }
+
     /// <summary>Begins one: where the browser is to go. Null: the provider does not answer.</summary>
     public async Task<string?> StartAsync(HttpContext http, string back, CancellationToken ct)
     {
@@ -68,8 +81,10 @@ internal sealed class Oidc : IDisposable
             await connection.ExecuteAsync(new CommandDefinition(
                 """
                 delete from dunning.ops_oidc where ends_at <= @now;
-                insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, ends_at)
-                select @state, @browser, @nonce, @verifier, @back, @ends where (select count(*) from dunning.ops_oidc) < @most;
+                delete from dunning.ops_oidc where state_hash in (
+                    select state_hash from dunning.ops_oidc order by ends_at limit greatest((select count(*) from dunning.ops_oidc) - @most + 1, 0));
+                insert into dunning.ops_oidc (state_hash, browser_hash, nonce, verifier, back, address, ends_at)
+                values (@state, @browser, @nonce, @verifier, @back, @address, @ends);
                 """,
                 new
                 {
@@ -78,6 +93,7 @@ internal sealed class Oidc : IDisposable
                     nonce,
                     verifier,
                     back,
+                    address = SignInLimits.SubjectOf(http.Connection.RemoteIpAddress),
                     now = now.Utc(),
                     ends = (now + s_lasts).Utc(),
                     most = MaxBegun,

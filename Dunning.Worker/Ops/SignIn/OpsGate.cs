@@ -36,6 +36,11 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
     public void Use(WebApplication app)
     {
         var forwarded = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto };
+        if (!settings.TrustedProxies.IsEmpty)
+        {
+            // Through all that are known, however many stand in a row: the first that is not is who asks.
+            forwarded.ForwardLimit = null;
+        }
         foreach (var network in settings.TrustedProxies)
         {
             forwarded.KnownIPNetworks.Add(network);
@@ -145,7 +150,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
     {
         LimitForm(http);
         var id = OpsSessions.IdOf(OpsCookie.Read(http.Request));
-        var (hasUsers, row) = await sessions.FindAsync(id, http.RequestAborted);
+        var (hasUsers, row) = await sessions.FindAsync(id, http.RequestAborted, isByItself: IsJobs(http) && IsStats(http));
         if (!await IsWelcomeAsync(http, hasUsers))
         {
             return false;
@@ -167,6 +172,11 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             await WriteAsync(http, StatusCodes.Status403Forbidden, "refused.title", visit.Words["refused.form"]);
             return false;
         }
+        if (!IsReading(http.Request) && !await TakeFormAsync(http, visit))
+        {
+            await WriteAsync(http, StatusCodes.Status409Conflict, "refused.title", visit.Words["refused.twice"]);
+            return false;
+        }
         if (!IsReading(http.Request) && IsJobs(http) && visit.User.May(OpsRole.Operator))
         {
             await NoteJobsAsync(http, visit);
@@ -181,15 +191,35 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
     // Jobs can be run, put off and deleted there: what was asked for, and of which jobs. Its own looking every few seconds is no act.
     private async Task NoteJobsAsync(HttpContext http, SessionVisit visit)
     {
-        var what = http.Request.Path.Value!["/hangfire".Length..].Trim('/');
-        if (what.Equals("stats", StringComparison.OrdinalIgnoreCase))
+        if (IsStats(http))
         {
             return;
         }
+        var what = JobsPath(http);
         var jobs = http.Request.HasFormContentType ? (await http.Request.ReadFormAsync(http.RequestAborted))["jobs[]"].ToArray() : [];
         var subject = string.Join(' ', [what, .. jobs]);
         await sessions.NoteAsync(
             visit.User.Name, AuditAct.JobPages, new string([.. subject.Where(c => !char.IsControl(c)).Take(200)]), "by the job host's own pages", http.RequestAborted);
+    }
+
+    private static bool IsStats(HttpContext http) => JobsPath(http).Equals("stats", StringComparison.OrdinalIgnoreCase);
+
+    private static string JobsPath(HttpContext http) => http.Request.Path.Value!["/hangfire".Length..].Trim('/');
+
+    // A second click on a button sends the form again, and what adds up would be done twice.
+    private async Task<bool> TakeFormAsync(HttpContext http, SessionVisit visit)
+    {
+        if (!http.Request.HasFormContentType || (await http.Request.ReadFormAsync(http.RequestAborted))[OpsForm.Once].ToString() is not { Length: > 0 } given)
+        {
+            return true;
+        }
+        if (OpsForm.NumberOf(given) is not { } form || !await sessions.TakeFormAsync(visit.Id, form, http.RequestAborted))
+        {
+            return false;
+        }
+        // The browser leaves the first click's answer for the second's: the first is carried out nevertheless.
+        http.RequestAborted = CancellationToken.None;
+        return true;
     }
 
     private static bool IsJobs(HttpContext http) => http.Request.Path.StartsWithSegments("/hangfire", StringComparison.OrdinalIgnoreCase);

@@ -47,7 +47,10 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
     public static string FormTokenOf(byte[] id) => WebEncoders.Base64UrlEncode(HMACSHA256.HashData(id, "form"u8));
 
     /// <summary>Whether anybody is set up, and the session of that id if it is open.</summary>
-    public async Task<(bool HasUsers, OpsSessionRow? Session)> FindAsync(byte[]? id, CancellationToken ct)
+    /// <param name="id">Of the session; null: there is none.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <param name="isByItself">A page asks while nobody does anything: that keeps no session open.</param>
+    public async Task<(bool HasUsers, OpsSessionRow? Session)> FindAsync(byte[]? id, CancellationToken ct, bool isByItself = false)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         var hasUsers = settings.Oidc is not null || await connection.ExecuteScalarAsync<bool>(new CommandDefinition(
@@ -75,7 +78,7 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
                 hasOidc = settings.Oidc is not null,
             },
             cancellationToken: ct));
-        if (session is not null && now - session.SeenAt.Instant() > s_seenAgain)
+        if (session is not null && !isByItself && now - session.SeenAt.Instant() > s_seenAgain)
         {
             await connection.ExecuteAsync(new CommandDefinition(
                 "update dunning.ops_session set seen_at = @now where id_hash = @hash and seen_at < @now", new { hash, now = now.Utc() }, cancellationToken: ct));
@@ -127,6 +130,14 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
             },
             cancellationToken: ct));
         return isOpen ? WebEncoders.Base64UrlEncode(id) : null;
+    }
+
+    /// <summary>Takes a form's own number: false when it was taken before.</summary>
+    public async Task<bool> TakeFormAsync(byte[] id, byte[] form, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return await connection.ExecuteAsync(new CommandDefinition(
+            "insert into dunning.ops_form (session, form) values (@hash, @form) on conflict do nothing", new { hash = SHA256.HashData(id), form }, cancellationToken: ct)) == 1;
     }
 
     /// <summary>Ends one.</summary>

@@ -42,7 +42,7 @@ public sealed record OpsSettings
         Uri? url = null;
         if (Given("Ops:PublicUrl") is { } address && !IsAddress(address, out url))
         {
-            faults.Add($"Ops:PublicUrl is '{address}', but must be a whole https address without a query (http for this machine alone), such as https://dunning.example.com");
+            faults.Add($"Ops:PublicUrl {Said(address)}, but must be a whole https address without a query (http for this machine alone), such as https://dunning.example.com");
         }
         var https = false;
         if (Given("Ops:RequireHttps") is { } required && !bool.TryParse(required, out https))
@@ -91,7 +91,7 @@ public sealed record OpsSettings
             var authority = Given(Provider + "Authority");
             if (authority is null || !IsAddress(authority, out var issuer))
             {
-                faults.Add($"{Provider}Authority is '{authority}', but must be the issuer's https address (http for this machine alone), such as https://login.example.com/realms/main");
+                faults.Add($"{Provider}Authority {Said(authority)}, but must be the issuer's https address (http for this machine alone), such as https://login.example.com/realms/main");
                 issuer = new Uri("https://none.invalid");
             }
             if (Given(Provider + "ClientId") is not { } client)
@@ -134,6 +134,9 @@ public sealed record OpsSettings
 
         ImmutableArray<string> List(string key) => [.. (Given(key) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
     }
+
+    // Addresses with a user may have a password.
+    private static string Said(string? address) => address?.Contains('@', StringComparison.Ordinal) == true ? "has an @ (its value is not shown)" : $"is '{address}'";
 
     private static bool IsAddress(string text, out Uri? url) =>
         Uri.TryCreate(text, UriKind.Absolute, out url) && url is { Query: "", Fragment: "", UserInfo: "" }

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.RegularExpressions;
 using Dapper;
 using Dunning.Ops.Frame;
@@ -21,8 +22,9 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
     /// <summary>A name as it is kept, in small letters so that nobody is there twice; null: it can't be one.</summary>
     public static string? NameOf(string? typed) => typed?.Trim().ToLowerInvariant() is { } name && Name().IsMatch(name) && !IsReserved(name) ? name : null;
 
-    /// <summary>Whether the trail calls something else so than a person.</summary>
-    public static bool IsReserved(string name) => name is AuditAct.Itself or OpsSessions.TokenName;
+    /// <summary>Whether the trail calls something else so than a person, or nearly so.</summary>
+    public static bool IsReserved(string name) => Plain(name) is var plain
+        && (plain.Equals(AuditAct.Itself, StringComparison.OrdinalIgnoreCase) || plain.Equals(OpsSessions.TokenName, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Adds one, or, with <paramref name="replaces"/>, gives the one that is there another role and password and lets it in again.</summary>
     /// <returns>False: there is one of that name.</returns>
@@ -72,7 +74,7 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return await connection.ExecuteScalarAsync<bool>(new CommandDefinition(
-            "select exists (select from dunning.ops_user where name = @name)", new { name = NameOf(name) ?? "" }, cancellationToken: ct));
+            "select exists (select from dunning.ops_user where name = @name)", new { name = NameOf(Plain(name)) ?? "" }, cancellationToken: ct));
     }
 
     /// <summary>All of them, by name.</summary>
@@ -109,6 +111,9 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
     }
 
     private DateTime Now() => Instant.FromDateTimeOffset(time.GetUtcNow()).Utc();
+
+    // Wide letters and the like as plain ones.
+    private static string Plain(string name) => name.Normalize(NormalizationForm.FormKC).Trim();
 
     [GeneratedRegex("^[a-z0-9][a-z0-9._@-]{0,63}$", RegexOptions.CultureInvariant)]
     private static partial Regex Name();

@@ -83,8 +83,8 @@ internal sealed class SignInLimits(NpgsqlDataSource source, TimeProvider time)
         return until is { } at && at.Instant() > now ? at.Instant() - now : Duration.FromSeconds(1);
     }
 
-    // An IPv6 customer has a whole /64: one address of it is as good as another.
-    private static byte[] SubjectOf(IPAddress? address)
+    /// <summary>What an address's are counted by. An IPv6 customer has a whole /64: one address of it is as good as another.</summary>
+    public static byte[] SubjectOf(IPAddress? address)
     {
         var from = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
         var bytes = from?.GetAddressBytes() ?? [];

@@ -29,10 +29,7 @@ internal sealed class SignInPages(
     private readonly SignInLimits _limits = new(source, time);
     private readonly OpsUsers _users = new(source, time);
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
-
-    // Working a password out takes a core for a while: a flood of tries must not take them all.
-    private readonly SemaphoreSlim _workers = new(2);
+    private readonly PasswordWork _work = new(workers: 2, TimeSpan.FromSeconds(2));
 
     public void Map(WebApplication app)
     {
@@ -50,7 +47,7 @@ internal sealed class SignInPages(
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _workers.Dispose();
+    public void Dispose() => _work.Dispose();
 
     private async Task ShowAsync(HttpContext http)
     {
@@ -145,7 +142,14 @@ internal sealed class SignInPages(
             return;
         }
         var ct = http.RequestAborted;
-        if (await oidc!.StartAsync(http, Wanted(http.Request.Query[Back]), ct) is { } address)
+        if (await oidc!.IsTooManyAsync(http.Connection.RemoteIpAddress, ct))
+        {
+            http.Response.Headers.RetryAfter = "60";
+            await WriteAsync(
+                http, hasUsers: true, Wanted(null), frame.Texts.For(http.Request)["signin.wait", ("seconds", "60")], StatusCodes.Status429TooManyRequests);
+            return;
+        }
+        if (await oidc.StartAsync(http, Wanted(http.Request.Query[Back]), ct) is { } address)
         {
             http.Response.StatusCode = StatusCodes.Status303SeeOther;
             http.Response.Headers.Location = address;
@@ -233,23 +237,13 @@ internal sealed class SignInPages(
     }
 
     // Null: too many are at it. Who waits holds no connection: the passes need those.
-    private async Task<Verified?> VerifyAsync(Known? user, string password, CancellationToken ct)
-    {
-        if (!await _workers.WaitAsync(s_patience, ct))
-        {
-            return null;
-        }
-        try
+    private Task<Verified?> VerifyAsync(Known? user, string password, CancellationToken ct) => _work.TryAsync(
+        () =>
         {
             // Always worked out, so that nobody is told by the clock.
             var isRight = Password.Verify(user?.Password, password, out var isOld) && user is { IsDisabled: false };
             return new Verified(isRight, isRight && isOld ? Password.Hash(password) : null);
-        }
-        finally
-        {
-            _workers.Release();
-        }
-    }
+        }, ct);
 
     private async Task KeepAnewAsync(Known user, string anew, CancellationToken ct)
     {

@@ -57,9 +57,12 @@ internal sealed class ReadyPage
     {
         var reasons = new List<Reason>();
         await LookAsync(reasons, http.RequestAborted);
-        if (_worker.Mismatch is { } mismatch && !reasons.Exists(r => r.Code == "settings_differ"))
+        // Anybody may ask: what exactly differs, with names of files and machines, is for the log and the operators' pages.
+        if (_worker.Mismatch is not null && !reasons.Exists(r => r.Code == "settings_differ"))
         {
-            reasons.Add(new Reason(_worker.NeedsConfirmation ? "environment_unconfirmed" : "settings_differ", mismatch));
+            reasons.Add(_worker.NeedsConfirmation
+                ? new Reason("environment_unconfirmed", "the database may be a copy, and nobody has confirmed that it is to be worked with here: see the log of the service")
+                : new Reason("settings_differ", "the database is not worked out with the settings of this server: see the log of the service"));
         }
         foreach (var pass in Late(_worker.Statuses, _settings, _startedAt, Now()))
         {

@@ -49,7 +49,7 @@ public sealed record SignalSettings
         var endpoint = Given("Telemetry:Otlp:Endpoint");
         if (!IsAddress(endpoint, out var otlp))
         {
-            faults.Add($"Telemetry:Otlp:Endpoint is '{endpoint}', but must be a whole http or https address without a user, such as http://127.0.0.1:4317");
+            faults.Add("Telemetry:Otlp:Endpoint must be a whole http or https address without a user (its value is not shown), such as http://127.0.0.1:4317");
         }
         var way = Given("Telemetry:Otlp:Protocol") ?? "grpc";
         if (way is not ("grpc" or "http"))

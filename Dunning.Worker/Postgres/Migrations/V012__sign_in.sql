@@ -29,6 +29,13 @@ create table dunning.ops_session (
 create index ops_session_user on dunning.ops_session (local_user) where local_user is not null;
 create index ops_session_ends on dunning.ops_session (ends_at);
 
+-- Forms that were sent: each is carried out once, however often it is clicked.
+create table dunning.ops_form (
+    session bytea not null references dunning.ops_session on delete cascade,
+    form    bytea not null check (octet_length(form) = 16),
+    primary key (session, form)
+);
+
 -- Failed tries of a name (known or not) and of an address, by SHA-256 of what they are of.
 create table dunning.ops_failure (
     subject       bytea primary key check (octet_length(subject) = 32),
@@ -46,7 +53,11 @@ create table dunning.ops_oidc (
     nonce        text not null,
     verifier     text not null,
     back         text not null check (char_length(back) <= 2000),
+    -- SHA-256 of the address that has begun it: nobody may begin them all.
+    address      bytea not null check (octet_length(address) = 32),
     ends_at      timestamptz not null
 );
+
+create index ops_oidc_address on dunning.ops_oidc (address);
 
 create index ops_oidc_ends on dunning.ops_oidc (ends_at);
