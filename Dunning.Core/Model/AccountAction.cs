@@ -40,6 +40,10 @@ public sealed record AccountAction(Instant At, string Account, string Do)
     public string? Locale { get; init; }
     public MailFrequency? Frequency { get; init; }
 
+    /// <summary>The invoice that must be at hand even when it is settled, for this to be decided; null: what is open is enough.</summary>
+    public (string Subscription, LocalDate PeriodStart)? NeedsInvoice =>
+        this is { Do: ActionNames.VoidInvoice, Subscription: { } subscription, PeriodStart: { } start } ? (subscription, start) : null;
+
     /// <summary>The operator whose act it is (RULES 14), and who is named in its events; null: a customer's, or the application's.</summary>
     public string? Operator { get; init; }
 

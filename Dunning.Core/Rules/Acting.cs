@@ -240,15 +240,7 @@ internal static class Acting
         var paused = Unpaid(draft, action).Where(i => i.PausedUntil is not null).ToList();
         foreach (var invoice in paused)
         {
-            draft.Set(Suspending.WithWarningAhead(invoice) with
-            {
-                PausedUntil = null,
-                NotBefore = invoice.NotBefore == draft.DueAt(invoice.PausedUntil!.Value) ? null : invoice.NotBefore,
-            });
-        }
-        if (paused.Count > 0)
-        {
-            Purging.WarnAnew(draft);
+            Stepping.EndPause(draft, invoice);
         }
         return paused.Count > 0;
     }

@@ -83,9 +83,19 @@ internal static class Stepping
     {
         foreach (var invoice in draft.File.Invoices.Where(i => i is { State: InvoiceState.Open, PausedUntil: { } until } && draft.IsDue(until)).ToList())
         {
-            draft.Set(Suspending.WithWarningAhead(invoice) with { PausedUntil = null });
-            Purging.WarnAnew(draft);
+            EndPause(draft, invoice);
         }
+    }
+
+    /// <summary>Ends the pause of an invoice: what waited for it waits no more, and what was warned of before it is warned of anew.</summary>
+    public static void EndPause(Draft draft, Invoice invoice)
+    {
+        draft.Set(Suspending.WithWarningAhead(invoice) with
+        {
+            PausedUntil = null,
+            NotBefore = invoice.NotBefore == draft.DueAt(invoice.PausedUntil!.Value) ? null : invoice.NotBefore,
+        });
+        Purging.WarnAnew(draft);
     }
 
     /// <summary>An instant, or the end of the pause that is asked for, if that is later.</summary>

@@ -121,7 +121,7 @@ internal sealed class Diary
             _now = until;
             await _book.AnswerAsync([.. _actions.Select(a => new AnswerFor(_account, null, f => Kept(Pass.Act(f, a with { At = until }, until, _rules)))
             {
-                Invoice = a is { Do: ActionNames.VoidInvoice, Subscription: { } subscription, PeriodStart: { } start } ? (subscription, start) : null,
+                Invoice = a.NeedsInvoice,
             })], default);
             _actions.Clear();
             await _book.AnswerAsync([.. _news.Select(n => new AnswerFor(_account, n.FindKey(), f => Kept(Pass.Told(f, n, until, _rules))))], default);

@@ -235,8 +235,7 @@ public sealed class Engine : IAsyncDisposable
     /// <exception cref="KeyNotFoundException">There is no such account.</exception>
     public async Task<Decision> ActAsync(AccountAction action, CancellationToken ct)
     {
-        var decision = await DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct,
-            action is { Do: ActionNames.VoidInvoice, Subscription: { } subscription, PeriodStart: { } start } ? (subscription, start) : null);
+        var decision = await DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct, action.NeedsInvoice);
         _meter?.CountAction(action, decision.Events.Any(e => e.Type == EventTypes.ActionRejected));
         return decision;
     }

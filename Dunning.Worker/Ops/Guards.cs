@@ -94,12 +94,8 @@ public sealed class Guards(NpgsqlDataSource source, GuardSettings settings, Func
         {
             return false;
         }
-        await connection.ExecuteAsync(new CommandDefinition(
-            """
-            delete from dunning.guard_bucket where kind = @name;
-            insert into dunning.audit (at, operator, act, subject, reason) values (@now, @Operator, @act, @name, @Reason);
-            """,
-            new { now = now.Utc(), mandate.Operator, mandate.Reason, name, act = AuditAct.ApproveGuard }, transaction, cancellationToken: ct));
+        await connection.ExecuteAsync(new CommandDefinition("delete from dunning.guard_bucket where kind = @name", new { name }, transaction, cancellationToken: ct));
+        await Audit.WriteAsync(connection, transaction, now, mandate, AuditAct.ApproveGuard, name, ct);
         await transaction.CommitAsync(ct);
         logger.LogCritical("the guard of {Kind} was approved by {Operator}: as much again is done", name, mandate.Operator);
         try

@@ -1,4 +1,3 @@
-using Dapper;
 using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Model;
@@ -69,8 +68,6 @@ public sealed class OperatorDesk(Engine engine)
     public async Task NoteAsync(Mandate mandate, string act, string? subject, CancellationToken ct)
     {
         await using var connection = await Source.OpenConnectionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition(
-            "insert into dunning.audit (at, operator, act, subject, reason) values (@at, @Operator, @act, @subject, @Reason)",
-            new { at = engine.Now().Utc(), mandate.Operator, act, subject, mandate.Reason }, cancellationToken: ct));
+        await Audit.WriteAsync(connection, null, engine.Now(), mandate, act, subject, ct);
     }
 }

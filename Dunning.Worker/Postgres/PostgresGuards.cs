@@ -147,22 +147,13 @@ internal sealed class GuardRoom(
         var trips = _refused.Select(r => new GuardTrip(r.Key, now, _limits[r.Key], taken[r.Key] + r.Value)).ToList();
         foreach (var trip in trips)
         {
+            var kind = Texts.Guard[trip.Kind];
             await connection.ExecuteAsync(new CommandDefinition(
-                """
-                insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values (@kind, @at, @Allowed, @Wanted);
-                insert into dunning.audit (at, operator, act, subject, reason) values (@at, @by, @act, @kind, @reason)
-                """,
-                new
-                {
-                    kind = Texts.Guard[trip.Kind],
-                    at = trip.At.Utc(),
-                    trip.Allowed,
-                    trip.Wanted,
-                    by = AuditAct.Itself,
-                    act = AuditAct.GuardTripped,
-                    reason = FormattableString.Invariant($"{trip.Wanted} wanted in 24 hours, {trip.Allowed} allowed"),
-                },
-                transaction, cancellationToken: ct));
+                "insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values (@kind, @at, @Allowed, @Wanted)",
+                new { kind, at = trip.At.Utc(), trip.Allowed, trip.Wanted }, transaction, cancellationToken: ct));
+            await Audit.WriteAsync(
+                connection, transaction, trip.At, new Mandate(AuditAct.Itself, FormattableString.Invariant($"{trip.Wanted} wanted in 24 hours, {trip.Allowed} allowed")),
+                AuditAct.GuardTripped, kind, ct);
         }
         return trips;
     }

@@ -199,7 +199,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
         var jobs = http.Request.HasFormContentType ? (await http.Request.ReadFormAsync(http.RequestAborted))["jobs[]"].ToArray() : [];
         var subject = string.Join(' ', [what, .. jobs]);
         await sessions.NoteAsync(
-            visit.User.Name, AuditAct.JobPages, new string([.. subject.Where(c => !char.IsControl(c)).Take(200)]), "by the job host's own pages", http.RequestAborted);
+            new Mandate(visit.User.Name, "by the job host's own pages"), AuditAct.JobPages, new string([.. subject.Where(c => !char.IsControl(c)).Take(200)]), http.RequestAborted);
     }
 
     private static bool IsStats(HttpContext http) => JobsPath(http).Equals("stats", StringComparison.OrdinalIgnoreCase);

@@ -161,9 +161,11 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
         new { hash = SHA256.HashData(id), text = flash is { Text.Length: > 1000 } ? flash.Text[..1000] : flash?.Text, isFault = flash?.IsFault ?? false }, ct);
 
     /// <summary>Writes into the audit what somebody is about to do on pages that are not ours and ask for no reason.</summary>
-    public Task NoteAsync(string name, string act, string subject, string reason, CancellationToken ct) => ExecuteAsync(
-        "insert into dunning.audit (at, operator, act, subject, reason) values (@now, @name, @act, @subject, @reason)",
-        new { now = Now().Utc(), name, act, subject, reason }, ct);
+    public async Task NoteAsync(Mandate mandate, string act, string subject, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await Audit.WriteAsync(connection, null, Now(), mandate, act, subject, ct);
+    }
 
     private async Task ExecuteAsync(string sql, object values, CancellationToken ct)
     {

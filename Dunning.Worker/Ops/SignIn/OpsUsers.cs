@@ -62,9 +62,7 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
         await using var transaction = await connection.BeginTransactionAsync(ct);
         var ended = await connection.ExecuteAsync(new CommandDefinition(
             "delete from dunning.ops_session where @name::text is null or name = @name", new { name }, transaction, cancellationToken: ct));
-        await connection.ExecuteAsync(new CommandDefinition(
-            "insert into dunning.audit (at, operator, act, subject, reason) values (@now, @Operator, @act, @subject, @Reason)",
-            new { now = Now(), mandate.Operator, act = AuditAct.EndSessions, subject = name ?? "everybody", mandate.Reason }, transaction, cancellationToken: ct));
+        await Audit.WriteAsync(connection, transaction, At(), mandate, AuditAct.EndSessions, name ?? "everybody", ct);
         await transaction.CommitAsync(ct);
         return ended;
     }
@@ -103,14 +101,16 @@ internal sealed partial class OpsUsers(NpgsqlDataSource source, TimeProvider tim
             """
             delete from dunning.ops_session where local_user = @name or kind = 'token';
             delete from dunning.ops_failure where subject = @subject;
-            insert into dunning.audit (at, operator, act, subject, reason) values (@now, @Operator, @act, @name, @Reason);
             """,
-            new { name, subject = SignInLimits.SubjectOf(name), now = Now(), mandate.Operator, act, mandate.Reason }, transaction, cancellationToken: ct));
+            new { name, subject = SignInLimits.SubjectOf(name) }, transaction, cancellationToken: ct));
+        await Audit.WriteAsync(connection, transaction, At(), mandate, act, name, ct);
         await transaction.CommitAsync(ct);
         return true;
     }
 
-    private DateTime Now() => Instant.FromDateTimeOffset(time.GetUtcNow()).Utc();
+    private Instant At() => Instant.FromDateTimeOffset(time.GetUtcNow());
+
+    private DateTime Now() => At().Utc();
 
     // Wide letters and the like as plain ones.
     private static string Plain(string name) => name.Normalize(NormalizationForm.FormKC).Trim();
