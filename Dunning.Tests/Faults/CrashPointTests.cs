@@ -55,7 +55,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
         var credit = accounts.ToDictionary(a => a.Id, a => a.Credit, StringComparer.Ordinal);
 
         var (now, end) = (Rig.Now, Rig.Now + Duration.FromDays(65));
-        var (rounds, crashes) = (0, 0);
+        var (rounds, crashes, resolved) = (0, 0, 0);
         while (now < end)
         {
             var round = Enumerable.Range(0, Workers).Select(_ => world.LiveAsync(new Random(random.Next()), now, mayDie: true)).ToList();
@@ -68,6 +68,7 @@ public sealed class CrashPointTests(ITestOutputHelper output)
                 await ActAsync(world, accounts[random.Next(count)], random, now, credit);
             }
             crashes += (await Task.WhenAll(round)).Count(died => died);
+            resolved += await ResolveAsync(world, source, now);
             rounds++;
             if (rounds % 50 == 0)
             {
@@ -84,10 +85,11 @@ public sealed class CrashPointTests(ITestOutputHelper output)
             Assert.True(i < 200, "it does not come to rest: " + await Auditor.FaultsAtRestAsync(source, now));
             now += Duration.FromMinutes(2);
             Assert.False(await world.LiveAsync(new Random(i), now, mayDie: false));
+            resolved += await ResolveAsync(world, source, now);
         }
 
         output.WriteLine($"{rounds} rounds of {Workers} workers, {crashes} died ({string.Join(", ", world.Deaths.OrderBy(d => d.Key).Select(d => $"{d.Value} {d.Key}"))}), " +
-            $"{world.Cut} connections cut, {world.Mailer.Doubles} mails delivered again, of {world.Mailer.Delivered.Count}");
+            $"{world.Cut} connections cut, {resolved} stuck charges resolved, {world.Mailer.Doubles} mails delivered again, of {world.Mailer.Delivered.Count}");
         await using var connection = await source.OpenConnectionAsync();
         foreach (var (type, n) in await connection.QueryAsync<(string, long)>("select type, count(*) from dunning.event group by type order by type"))
         {
@@ -135,6 +137,30 @@ public sealed class CrashPointTests(ITestOutputHelper output)
         {
             credit[account.Id] += action.Amount!.Value;
         }
+    }
+
+    // A call that never arrived and is not sent again, as a cancel is kept, waits for the operator that charge.stuck calls. This one comes at once.
+    private static async Task<int> ResolveAsync(World world, NpgsqlDataSource source, Instant now)
+    {
+        await using var connection = await source.OpenConnectionAsync();
+        var stuck = (await connection.QueryAsync<(string Account, string Subscription, DateOnly PeriodStart)>(
+            "select account_id, subscription_id, period_start from dunning.charge where state = 'unknown' and stuck and resolution = 'none'")).ToList();
+        foreach (var (account, subscription, start) in stuck)
+        {
+            var resolve = new AccountAction(now, account, ActionNames.ResolveCharge)
+            {
+                Operator = "anna",
+                Reason = "the gateway has never heard of it",
+                Subscription = subscription,
+                PeriodStart = LocalDate.FromDateOnly(start),
+                Outcome = "never_made",
+            };
+            var result = await new PostgresBook(source, Options.Fingerprint, Rig.Seller).AnswerAsync(
+                [new AnswerFor(account, null, file => Pass.Act(file, resolve, now, world.Rules))], default);
+            Assert.Empty(result.Faults);
+            Assert.DoesNotContain(result.Decisions.Single().Events, e => e.Type == EventTypes.ActionRejected);
+        }
+        return stuck.Count;
     }
 
     /// <summary>What outlives the workers.</summary>
