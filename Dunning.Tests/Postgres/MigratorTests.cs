@@ -72,6 +72,66 @@ public sealed class MigratorTests
         Assert.Equal([s_latest + 1], await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Next]).MigrateAsync(default));
     }
 
+    [Fact]
+    public async Task Writers_go_on_while_an_index_is_built_and_servers_that_start_then_wait_for_it()
+    {
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
+        await new Migrator(source, TimeProvider.System, [.. Migrator.Embedded(), Next]).MigrateAsync(default);
+        IReadOnlyList<Migration> all = [.. Migrator.Embedded(), Next, Index("create index concurrently more_id on dunning.more (id);\n")];
+        await using var held = await source.OpenConnectionAsync();
+        await using var transaction = await held.BeginTransactionAsync();
+        await held.ExecuteAsync("insert into dunning.more values (1)", transaction: transaction);
+
+        var building = new Migrator(source, TimeProvider.System, all).MigrateAsync(default);
+        await using var other = await source.OpenConnectionAsync();
+        while (!await other.ExecuteScalarAsync<bool>(
+            "select exists (select from pg_stat_activity where query like 'create index concurrently more_id%' and wait_event_type = 'Lock' and datname = current_database())"))
+        {
+            Assert.False(building.IsCompleted);
+            await Task.Delay(10);
+        }
+        var waiting = new Migrator(source, TimeProvider.System, all).MigrateAsync(default);
+        await other.ExecuteAsync(new CommandDefinition("insert into dunning.more values (2)", commandTimeout: 20));
+        Assert.False(building.IsCompleted);
+        await transaction.CommitAsync();
+
+        Assert.Equal([s_latest + 2], await building);
+        Assert.Empty(await waiting);
+        Assert.True(await IsValidAsync(source, "more_id"));
+    }
+
+    [Fact]
+    public async Task An_index_that_was_not_finished_is_built_anew()
+    {
+        await using var source = PostgresSource.Create(await TestServer.NewDatabaseAsync());
+        IReadOnlyList<Migration> all =
+            [.. Migrator.Embedded(), Next, Index("-- One; two.\ncreate index concurrently more_some on dunning.more (id) where id > 1;\ncreate unique index concurrently more_id on dunning.more (id);\n")];
+        await new Migrator(source, TimeProvider.System, [.. all.SkipLast(1)]).MigrateAsync(default);
+        await using var connection = await source.OpenConnectionAsync();
+        await connection.ExecuteAsync("insert into dunning.more values (1), (1)");
+
+        var e = await Assert.ThrowsAsync<SchemaException>(() => new Migrator(source, TimeProvider.System, all).MigrateAsync(default));
+        Assert.Contains("more_id", e.Message, StringComparison.Ordinal);
+        Assert.Equal((true, false), (await IsValidAsync(source, "more_some"), await IsValidAsync(source, "more_id")));
+        await connection.ExecuteAsync("delete from dunning.more");
+
+        Assert.Equal([s_latest + 2], await new Migrator(source, TimeProvider.System, all).MigrateAsync(default));
+        Assert.Equal((true, true), (await IsValidAsync(source, "more_some"), await IsValidAsync(source, "more_id")));
+    }
+
+    [Fact]
+    public void A_file_of_indexes_has_nothing_else() =>
+        Assert.Throws<InvalidOperationException>(() => Index("create index concurrently more_id on dunning.more (id);\ndrop table dunning.more;\n"));
+
+    private static Migration Index(string sql) =>
+        Migration.Read(FormattableString.Invariant($"V{s_latest + 2:D3}__index.sql"), "-- oldest-program: 1\n-- indexes: concurrently\n" + sql);
+
+    private static async Task<bool> IsValidAsync(NpgsqlDataSource source, string index)
+    {
+        await using var connection = await source.OpenConnectionAsync();
+        return await connection.ExecuteScalarAsync<bool>("select indisvalid from pg_index where indexrelid = to_regclass(@index)", new { index = "dunning." + index });
+    }
+
     [Theory]
     [InlineData(0, true)]
     [InlineData(1, false)]

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
@@ -14,7 +15,8 @@ public sealed class SchemaException(string message) : Exception(message);
 
 /// <summary>
 /// Brings a database to this program's schema: numbered files, forward only, each with its journal row in its own transaction, all under one
-/// advisory lock, so that any number of servers may start at once. An applied file must not have changed since.
+/// advisory lock, so that any number of servers may start at once. An applied file must not have changed since. A file of indexes of large tables
+/// says <c>-- indexes: concurrently</c>: each is built by itself, in no transaction, while servers write.
 /// A database with files that this program does not know is fine as long as they work with it; a breaking change takes two releases.
 /// </summary>
 public sealed partial class Migrator
@@ -25,6 +27,7 @@ public sealed partial class Migrator
     private const int MaxTries = 30;
 
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_lockPause = TimeSpan.FromMilliseconds(100);
 
     private readonly NpgsqlDataSource _source;
     private readonly TimeProvider _time;
@@ -52,7 +55,11 @@ public sealed partial class Migrator
     public async Task<IReadOnlyList<int>> MigrateAsync(CancellationToken ct, Func<CancellationToken, Task>? underLock = null)
     {
         await using var connection = await _source.OpenConnectionAsync(ct);
-        await connection.ExecuteAsync(new CommandDefinition("select pg_advisory_lock(@LockKey)", new { LockKey }, commandTimeout: 0, cancellationToken: ct));
+        // Asked for again and again: a statement that waits for the lock is a transaction that an index built by the lock's holder waits for.
+        while (!await connection.ExecuteScalarAsync<bool>(new CommandDefinition("select pg_try_advisory_lock(@LockKey)", new { LockKey }, cancellationToken: ct)))
+        {
+            await Task.Delay(s_lockPause, _time, ct);
+        }
         try
         {
             await connection.ExecuteAsync(
@@ -131,7 +138,7 @@ public sealed partial class Migrator
         {
             try
             {
-                await ApplyOnceAsync(connection, migration, ct);
+                await (migration.Indexes.IsEmpty ? ApplyOnceAsync(connection, migration, ct) : BuildAsync(connection, migration, ct));
                 return;
             }
             catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
@@ -160,12 +167,48 @@ public sealed partial class Migrator
         {
             throw new SchemaException($"{migration.Name} failed and was rolled back: {e.MessageText}");
         }
-        await connection.ExecuteAsync(
-            "insert into dunning.migration (version, name, hash, oldest_program, applied_at) values (@Version, @Name, @Hash, @OldestProgram, @at)",
-            new { migration.Version, migration.Name, migration.Hash, migration.OldestProgram, at = Instant.FromDateTimeOffset(_time.GetUtcNow()).Utc() },
-            transaction);
+        await NoteAsync(connection, migration, transaction);
         await transaction.CommitAsync(ct);
     }
+
+    // What was built before it was cut off stays; the one that was not finished is of no use to anybody and is built anew.
+    private async Task BuildAsync(NpgsqlConnection connection, Migration migration, CancellationToken ct)
+    {
+        // It waits for transactions that were begun before it, such as a backup's, and keeps nobody from writing meanwhile.
+        await connection.ExecuteAsync("set lock_timeout = 0; set statement_timeout = 0");
+        foreach (var (name, sql) in migration.Indexes)
+        {
+            var isValid = await connection.ExecuteScalarAsync<bool?>(
+                "select indisvalid from pg_index where indexrelid = to_regclass(@name)", new { name = "dunning." + name });
+            if (isValid == false)
+            {
+                await RunAsync($"drop index concurrently dunning.{name}");
+            }
+            if (isValid != true)
+            {
+                await RunAsync(sql);
+            }
+        }
+        await NoteAsync(connection, migration, null);
+
+        async Task RunAsync(string statement)
+        {
+            try
+            {
+                await using var command = new NpgsqlCommand(statement, connection) { CommandTimeout = 0 };
+                await command.ExecuteNonQueryAsync(ct);
+            }
+            catch (PostgresException e) when (e.SqlState != PostgresErrorCodes.DeadlockDetected)
+            {
+                throw new SchemaException($"{migration.Name} failed at '{statement}': {e.MessageText}. The indexes before it are built; it goes on from there the next time");
+            }
+        }
+    }
+
+    private async Task NoteAsync(NpgsqlConnection connection, Migration migration, NpgsqlTransaction? transaction) => await connection.ExecuteAsync(
+        "insert into dunning.migration (version, name, hash, oldest_program, applied_at) values (@Version, @Name, @Hash, @OldestProgram, @at)",
+        new { migration.Version, migration.Name, migration.Hash, migration.OldestProgram, at = Instant.FromDateTimeOffset(_time.GetUtcNow()).Utc() },
+        transaction);
 
     internal static IReadOnlyList<Migration> Embedded()
     {
@@ -193,6 +236,9 @@ public sealed partial class Migrator
 /// <summary>One embedded file.</summary>
 internal sealed partial record Migration(int Version, string Name, string Sql, string Hash, int OldestProgram)
 {
+    /// <summary>The statements of a file that builds indexes while servers write, by the index's name; empty: the file is one transaction.</summary>
+    public ImmutableArray<(string Name, string Sql)> Indexes { get; private init; } = [];
+
     public static Migration Read(string name, string text)
     {
         // A checkout may turn line ends; the content is the same.
@@ -205,9 +251,25 @@ internal sealed partial record Migration(int Version, string Name, string Sql, s
                 sql,
                 Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(sql))),
                 int.Parse(oldest.Groups["number"].Value, NumberStyles.None, CultureInfo.InvariantCulture))
+            {
+                Indexes = oldest.Groups["concurrently"].Success ? IndexesOf(name, sql) : [],
+            }
             : throw new InvalidOperationException($"{name} does not begin with '-- oldest-program: N'");
     }
 
-    [GeneratedRegex(@"\A-- oldest-program: (?<number>\d+)\n", RegexOptions.CultureInvariant)]
+    private static ImmutableArray<(string, string)> IndexesOf(string name, string sql) =>
+    [
+        .. CommentLine().Replace(sql, "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(s => IndexStatement().Match(s) is { Success: true } match ? (match.Groups["name"].Value, s)
+                : throw new InvalidOperationException($"{name} has something else than 'create index concurrently': {s}")),
+    ];
+
+    [GeneratedRegex(@"\A-- oldest-program: (?<number>\d+)\n(?<concurrently>-- indexes: concurrently\n)?", RegexOptions.CultureInvariant)]
     private static partial Regex OldestProgramLine();
+
+    [GeneratedRegex(@"^--.*$", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
+    private static partial Regex CommentLine();
+
+    [GeneratedRegex(@"^create (unique )?index concurrently (?<name>\w+) on dunning\.", RegexOptions.CultureInvariant)]
+    private static partial Regex IndexStatement();
 }

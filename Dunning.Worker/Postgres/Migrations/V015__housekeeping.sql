@@ -14,9 +14,6 @@ create table dunning.housekeeping_run (
 
 create index housekeeping_run_started on dunning.housekeeping_run (started_at);
 
--- Events come in the order of their time, so a few pages of summaries find the old ones.
-create index event_age on dunning.event using brin (at);
-
 -- Events stay as they are. The one way out is by age, and only where somebody has set an age.
 create function dunning.refuse_change_of_events() returns trigger language plpgsql as $$
 begin
