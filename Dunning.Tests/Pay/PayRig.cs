@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Dunning.Hosting;
 using Dunning.Tests.Jobs;
@@ -28,7 +27,7 @@ internal sealed partial class PayRig : IAsyncDisposable
     /// <summary>Accounts a1, a2, …, each with a card of that token, past their first failed attempt; then the service.</summary>
     public static async Task<PayRig> NewAsync(string[] tokens, params (string Key, string Value)[] more)
     {
-        var url = new Uri($"http://127.0.0.1:{FreePort().ToString(CultureInfo.InvariantCulture)}");
+        var url = new Uri($"http://127.0.0.1:{FreePort.Take().ToString(CultureInfo.InvariantCulture)}");
         (string Key, string Value)[] keys =
         [
             ("Http:Urls", url.AbsoluteUri.TrimEnd('/')), ("Links:PublicUrl", url.AbsoluteUri), ("Jobs:RunAtStart", "false"), ("Mail:Company", "Nuage & Cie"),
@@ -60,7 +59,9 @@ internal sealed partial class PayRig : IAsyncDisposable
         var mails = new DirectoryInfo(Rig.MailFolder).GetFiles("*.eml").OrderByDescending(f => f.LastWriteTimeUtc).ToList();
         foreach (var file in mails)
         {
-            var text = (await File.ReadAllTextAsync(file.FullName)).Replace("=\r\n", "", StringComparison.Ordinal);
+            // Unfolded, and decoded: an F that comes to stand first in a line is written as =46.
+            var text = Escape().Replace(
+                (await File.ReadAllTextAsync(file.FullName)).Replace("=\r\n", "", StringComparison.Ordinal), e => ((char)Convert.ToByte(e.Groups[1].Value, 16)).ToString());
             if (text.Contains($"owner@{account}.example", StringComparison.Ordinal) && Link().Match(text) is { Success: true } link)
             {
                 return new Uri(link.Value);
@@ -96,12 +97,8 @@ internal sealed partial class PayRig : IAsyncDisposable
         await Rig.DisposeAsync();
     }
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
+    [GeneratedRegex("=([0-9A-F]{2})")]
+    private static partial Regex Escape();
 
     [GeneratedRegex(@"http://127\.0\.0\.1:\d+/pay/[A-Za-z0-9_-]+")]
     private static partial Regex Link();

@@ -10,7 +10,8 @@ internal sealed class FakeDns : IAsyncDisposable
 {
     private const int LongestByUdp = 512;
 
-    private readonly UdpClient _udp = new(new IPEndPoint(IPAddress.Loopback, 0));
+    // Of both protocols, one port.
+    private readonly UdpClient _udp = new(new IPEndPoint(IPAddress.Loopback, FreePort.Take()));
     private readonly TcpListener _tcp;
     private readonly Dictionary<string, string[]> _texts;
     private readonly CancellationTokenSource _stop = new();
@@ -71,8 +72,9 @@ internal sealed class FakeDns : IAsyncDisposable
                 await stream.ReadExactlyAsync(question, _stop.Token);
                 var answer = Answer(question);
                 BinaryPrimitives.WriteUInt16BigEndian(length, (ushort)answer.Length);
-                await stream.WriteAsync((byte[])[.. length, .. answer], _stop.Token);
+                // Counted first: whoever has the answer may look at once.
                 TcpAnswers++;
+                await stream.WriteAsync((byte[])[.. length, .. answer], _stop.Token);
             }
         }
         catch (OperationCanceledException)

@@ -155,11 +155,7 @@ internal sealed class HttpSink : IDisposable
 
     public HttpSink()
     {
-        using var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        free.Start();
-        var port = ((IPEndPoint)free.LocalEndpoint).Port;
-        free.Stop();
-        Url = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/hook/");
+        Url = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort.Take()}/hook/");
         _listener.Prefixes.Add(Url);
         _listener.Start();
         _ = TakeAsync();

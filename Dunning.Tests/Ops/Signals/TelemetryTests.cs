@@ -160,7 +160,7 @@ public sealed class TelemetryTests
                 process.Kill();
             }
         }
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         await process.WaitForExitAsync(patience.Token);
         return (string.Join('\n', output), process.HasExited);
     }
@@ -175,11 +175,7 @@ public sealed class TelemetryTests
 
         public Collector()
         {
-            using var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-            free.Start();
-            var port = ((IPEndPoint)free.LocalEndpoint).Port;
-            free.Stop();
-            Url = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/");
+            Url = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort.Take()}/");
             _listener.Prefixes.Add(Url);
             _listener.Start();
             _ = TakeAsync();
