@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dapper;
 using Dunning.Tests.Jobs;
 
@@ -8,8 +7,8 @@ namespace Dunning.Tests.Commands;
 [Collection(nameof(ServiceRig))]
 public sealed class ChargeCommandTests : IAsyncLifetime
 {
-    private readonly string _year = TimeProvider.System.GetUtcNow().Year.ToString(CultureInfo.InvariantCulture);
     private ServiceRig _rig = null!;
+    private string _year = "";
 
     public async Task InitializeAsync()
     {
@@ -17,6 +16,8 @@ public sealed class ChargeCommandTests : IAsyncLifetime
         await ExecuteAsync("update dunning.payment_method set token = 'sandbox_decline_do_not_honor_x1' where account_id = 'a1'");
         await ExecuteAsync("update dunning.payment_method set token = 'sandbox_drop_x1' where account_id = 'a2'");
         Assert.Equal(0, (await _rig.CommandAsync("pass", "renew")).Code);
+        // The account's own: on the last evening of a year it is the next already.
+        _year = await _rig.ScalarAsync<string>("select max(year)::text from dunning.invoice");
     }
 
     public async Task DisposeAsync() => await _rig.DisposeAsync();
