@@ -18,7 +18,7 @@ public sealed partial class MisbehavingServerTests
         await using var server = new ScriptedSmtpServer(Misbehave);
         await using var rig = await ServiceRig.NewAsync(
             16, ("Mail:Transport", "smtp"), ("Mail:From", "billing@acme.example"), ("Mail:Smtp:Host", "127.0.0.1"), ("Mail:Smtp:Security", "none"),
-            ("Mail:Smtp:Port", server.Port.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("Mail:Smtp:TimeoutSeconds", "5"));
+            ("Mail:Smtp:Port", server.Port.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("Mail:Smtp:TimeoutSeconds", "10"));
         var time = new ManualTime();
         time.Advance(TimeProvider.System.GetUtcNow() - time.GetUtcNow());
         await using var engine = await Engine.OpenAsync(rig.Database, rig.Settings, time, NullLoggerFactory.Instance, takesOver: true, default);
@@ -29,9 +29,9 @@ public sealed partial class MisbehavingServerTests
             time.Advance(TimeSpan.FromHours(1));
             await RunAsync(PassKind.Mail);
         }
-        // Twice: a connection that died last is found out by its next mail.
+        // Twice: a connection that died last is found out by its next mail. On a busy machine a mail may not get ready within its time, and comes again.
         isKind = true;
-        for (var round = 0; round < 2; round++)
+        for (var round = 0; round < 2 || (round < 10 && await rig.ScalarAsync<bool>("select exists (select from dunning.outbox where state = 'pending')")); round++)
         {
             time.Advance(TimeSpan.FromDays(1));
             await RunAsync(PassKind.Mail);
@@ -42,7 +42,7 @@ public sealed partial class MisbehavingServerTests
         var copies = server.Taken.GroupBy(t => MessageId().Match(t.Data).Groups[1].Value).Select(g => g.Count()).ToList();
         Assert.Equal(16, copies.Count);
         // As often as a message was taken without a word, and never else; each of these was told.
-        Assert.True(lost > 0, "the seed has none: take another");
+        Assert.True(lost > 0);
         Assert.Equal(lost, copies.Sum(n => n - 1));
         Assert.InRange(uncertain, lost, int.MaxValue);
 
@@ -72,7 +72,8 @@ public sealed partial class MisbehavingServerTests
                     3 when stalls++ < 2 => ScriptedSmtpServer.Stall,
                     4 when command.StartsWith("MAIL", StringComparison.Ordinal) => "550 5.7.1 not from you",
                     5 or 6 when command == "." => ScriptedSmtpServer.Lost,
-                    _ => null,
+                    // Which mail is given which number is the threads' business: one is lost for certain.
+                    _ => command == "." && lost == 0 ? ScriptedSmtpServer.Lost : null,
                 };
                 lost += answer == ScriptedSmtpServer.Lost ? 1 : 0;
                 return answer;

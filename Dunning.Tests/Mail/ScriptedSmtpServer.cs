@@ -31,6 +31,7 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
     private readonly X509Certificate2? _certificate;
     private readonly bool _tlsAtOnce;
     private int _connections;
+    private int _isDisposed;
 
     public ScriptedSmtpServer(Func<string, string?>? script = null, X509Certificate2? certificate = null, bool tlsAtOnce = false)
     {
@@ -49,8 +50,13 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
 
     public int Connections => _connections;
 
+    /// <summary>Ends every connection, also one that says nothing any more. A second time does nothing.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
         // In this order: whoever accepts on a listener that has stopped is told off.
         await _stopping.CancelAsync();
         await _accepting;
