@@ -9,6 +9,9 @@ namespace Dunning.Tests.Faults;
 /// </summary>
 internal static class Auditor
 {
+    // Each goes through all there is, beside other tests.
+    private const int PatienceSeconds = 300;
+
     private static readonly (string What, string Sql)[] Always =
     [
         ("an invoice was charged twice",
@@ -134,7 +137,7 @@ internal static class Auditor
                     where i.account_id = a.id and r.state <> 'voided'), 0)::bigint
                 + coalesce((select sum((e.data ->> 'amount')::bigint) from dunning.event e where e.account_id = a.id and e.type = 'credit.applied'), 0)::bigint
             from dunning.account a
-            """);
+            """, commandTimeout: PatienceSeconds);
         return string.Join('\n', rows.Where(r => r.Credit + r.Taken != putIn.GetValueOrDefault(r.Account))
             .Select(r => $"{r.Account} has a credit of {r.Credit} and took {r.Taken}, but was given {putIn.GetValueOrDefault(r.Account)}"));
     }
@@ -145,7 +148,7 @@ internal static class Auditor
         var faults = new List<string>();
         foreach (var (what, sql) in checks)
         {
-            var found = (await connection.QueryAsync<string>(sql, now is { } at ? new { now = at.ToDateTimeUtc() } : null)).ToList();
+            var found = (await connection.QueryAsync<string>(sql, now is { } at ? new { now = at.ToDateTimeUtc() } : null, commandTimeout: PatienceSeconds)).ToList();
             if (found.Count > 0)
             {
                 faults.Add($"{what} ({found.Count}): {string.Join("; ", found.Take(5))}");

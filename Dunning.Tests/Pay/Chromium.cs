@@ -12,7 +12,7 @@ namespace Dunning.Tests.Pay;
 /// </summary>
 internal sealed partial class Chromium : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
     private readonly Process _process;
     private readonly string _profile;
@@ -127,7 +127,7 @@ internal sealed partial class Chromium : IAsyncDisposable
     {
         _socket.Dispose();
         _process.Kill(entireProcessTree: true);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         // A helper of its may outlive it for a moment and hold the pipe.
         await _process.WaitForExitAsync(patience.Token).ContinueWith(_ => { }, TaskScheduler.Default);
         _process.Dispose();

@@ -21,7 +21,7 @@ public sealed class DoctorTests
     {
         await using var server = new ScriptedSmtpServer(command => command.StartsWith("AUTH PLAIN", StringComparison.Ordinal)
             && Convert.FromBase64String(command[11..]).AsSpan().SequenceEqual("\0me\0wrong"u8) ? "535 5.7.8 no" : null);
-        var smtp = new SmtpOptions("127.0.0.1", server.Port, SmtpSecurity.None, "me", password, TimeSpan.FromSeconds(5));
+        var smtp = new SmtpOptions("127.0.0.1", server.Port, SmtpSecurity.None, "me", password, TimeSpan.FromSeconds(30));
         var finding = Assert.Single(await SmtpProbe.TryAsync(smtp, TimeProvider.System, default));
         Assert.Equal((level, true), (finding.Level, finding.Says.Contains(says, StringComparison.Ordinal)));
         Assert.Equal(level != FindingLevel.Ok, finding.Fix is not null);
@@ -35,7 +35,7 @@ public sealed class DoctorTests
     {
         using var certificate = TestCertificate.Make();
         await using var server = new ScriptedSmtpServer(certificate: certificate);
-        var smtp = new SmtpOptions("localhost", server.Port, SmtpSecurity.StartTls, "me", "secret", TimeSpan.FromSeconds(5));
+        var smtp = new SmtpOptions("localhost", server.Port, SmtpSecurity.StartTls, "me", "secret", TimeSpan.FromSeconds(30));
         var fault = Assert.Single(await SmtpProbe.TryAsync(smtp, TimeProvider.System, default));
         Assert.Equal(FindingLevel.Fault, fault.Level);
         Assert.Contains("could not be encrypted", fault.Says);
@@ -49,7 +49,7 @@ public sealed class DoctorTests
     {
         await using var server = new ScriptedSmtpServer();
         var finding = Assert.Single(await SmtpProbe.TryAsync(
-            new SmtpOptions("127.0.0.1", server.Port, SmtpSecurity.StartTls, "me", "secret", TimeSpan.FromSeconds(5)), TimeProvider.System, default));
+            new SmtpOptions("127.0.0.1", server.Port, SmtpSecurity.StartTls, "me", "secret", TimeSpan.FromSeconds(30)), TimeProvider.System, default));
         Assert.Contains("does not offer STARTTLS", finding.Says);
     }
 
@@ -168,7 +168,7 @@ public sealed class DoctorTests
     }
 
     private static Task<IReadOnlyList<Finding>> LookAsync(string domain, FakeDns dns, string key) => SenderDomain.LookAsync(
-        Mails(domain, new DkimOptions(domain, "mails", key)), new DnsClient([dns.EndPoint], TimeSpan.FromSeconds(3)), default);
+        Mails(domain, new DkimOptions(domain, "mails", key)), new DnsClient([dns.EndPoint], TimeSpan.FromSeconds(30)), default);
 
     private static MailOptions Mails(string domain, DkimOptions? dkim) => new()
     {

@@ -30,7 +30,7 @@ internal static class Axe
                .then(r => window.found = JSON.stringify(r.passes.length < 10 ? ['axe looked at next to nothing'] : r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + n.html.slice(0, 160) + ' ' + n.failureSummary.slice(0, 240)))),
                      e => window.found = JSON.stringify(['axe failed: ' + e]))
             """);
-        for (var tries = 0; tries < 600; tries++)
+        for (var tries = 0; tries < 2400; tries++)
         {
             if ((string?)await browser.EvaluateAsync("window.found") is { } found)
             {

@@ -101,7 +101,7 @@ internal sealed partial class OpsBrowser : IDisposable
     public OpsBrowser(Uri url)
     {
         _url = url;
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = _cookies }) { BaseAddress = url, Timeout = TimeSpan.FromSeconds(30) };
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = _cookies }) { BaseAddress = url };
     }
 
     /// <summary>The session's cookie.</summary>
