@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Dunning.Ops.Frame;
@@ -111,6 +114,25 @@ public sealed class OidcTests
             Assert.DoesNotContain("evil", await said.Content.ReadAsStringAsync());
         }
 
+        // Each tab of a browser comes back by itself.
+        using (var browser = ops.Browser())
+        {
+            var (one, two) = (await BackAsync(browser), await BackAsync(browser));
+            using var first = await browser.GetAsync(one);
+            using var second = await browser.GetAsync(two);
+            Assert.Equal((HttpStatusCode.SeeOther, HttpStatusCode.SeeOther), (first.StatusCode, second.StatusCode));
+        }
+
+        // What binds an answer to its browser goes nowhere else.
+        using (var browser = ops.Browser())
+        {
+            using var plain = await browser.GetAsync("/ops/sign-in/oidc");
+            Assert.Matches("^dunning-oidc-[A-Za-z0-9_-]{43}=N; expires=[^;]+; path=/; samesite=lax; httponly$", Assert.Single(plain.Headers.GetValues("Set-Cookie")));
+            using var proxied = await browser.GetAsync("/ops/sign-in/oidc", ("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "203.0.113.9"), ("Host", "dunning.example.com"));
+            Assert.Matches("^__Host-dunning-oidc-[A-Za-z0-9_-]{43}=N; expires=[^;]+; path=/; secure; samesite=lax; httponly$", Assert.Single(proxied.Headers.GetValues("Set-Cookie")));
+            Assert.Equal("https://dunning.example.com/ops/sign-in/callback", QueryHelpers.ParseQuery(proxied.Headers.Location!.Query)["redirect_uri"]);
+        }
+
         // Who begins and begins has to wait, and keeps nobody else from it.
         using (var stranger = ops.Browser())
         {
@@ -154,6 +176,91 @@ public sealed class OidcTests
         static string Changed(string token) => string.Join('.', token.Split('.') is [var head, var body, var mark]
             ? [head, WebEncoders.Base64UrlEncode(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(WebEncoders.Base64UrlDecode(body)).Replace("dunning-readers", "oncall", StringComparison.Ordinal))), mark]
             : []);
+    }
+
+    [Fact]
+    public async Task A_sign_in_makes_no_key_and_leaves_nothing_of_itself_in_the_log()
+    {
+        await using var issuer = await Issuer.StartAsync();
+        await using var rig = await ServiceRig.NewAsync(1);
+        // Where the framework would keep its keys.
+        var home = Directory.CreateTempSubdirectory("dunning-home-").FullName;
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var service = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}"));
+        listener.Stop();
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        (start.Environment["HOME"], start.Environment["ConnectionStrings__Dunning"]) = (home, rig.ConnectionString);
+        string[] settings =
+        [
+            "Http:Urls=" + service.GetLeftPart(UriPartial.Authority), "Mail:Pickup=" + rig.MailFolder, "Jobs:RunAtStart=false",
+            "Ops:Oidc:Authority=" + issuer.Url, "Ops:Oidc:ClientId=" + Issuer.Client, "Ops:Oidc:ClientSecret=" + Issuer.Secret,
+            "Ops:Oidc:RoleClaim=realm_access.roles", "Ops:Oidc:Roles:Viewer=dunning-readers",
+            "Logging:LogLevel:Default=Trace", "Logging:LogLevel:Microsoft=Trace", "Logging:LogLevel:System=Trace", "Logging:LogLevel:Npgsql=Trace",
+        ];
+        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "Dunning.Worker.dll"), "run", .. settings.SelectMany(s => new[] { "--set", s })])
+        {
+            start.ArgumentList.Add(argument);
+        }
+        var secrets = new List<string> { Issuer.Secret, "claire", "evil" };
+        using var process = Process.Start(start)!;
+        var texts = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        try
+        {
+            using var browser = new OpsBrowser(service);
+            await rig.WaitAsync(async () => process.HasExited || await IsUpAsync(browser));
+            using var accepted = await browser.GetAsync(await BackAsync(browser));
+            Assert.Equal(HttpStatusCode.SeeOther, accepted.StatusCode);
+            using var denied = await browser.GetAsync((await BackAsync(browser)).Replace("code=", "error=server_error&error_description=evil&x=", StringComparison.Ordinal));
+            using var planted = await browser.GetAsync("/ops/sign-in/callback?code=evil-code&state=evil-state");
+            Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (denied.StatusCode, planted.StatusCode));
+        }
+        finally
+        {
+            if (OperatingSystem.IsWindows() || process.HasExited)
+            {
+                process.Kill();
+            }
+            else
+            {
+                // What it has still to log it logs.
+                using var _ = Process.Start("kill", process.Id.ToString(CultureInfo.InvariantCulture));
+            }
+            await process.WaitForExitAsync();
+        }
+        var log = string.Concat(await texts);
+        Assert.Contains("the identity provider has let somebody not in", log);
+        // It logs more than it does by default: all there is.
+        Assert.Contains("info: Microsoft.", log);
+        Assert.All(secrets, s => Assert.DoesNotContain(s, log, StringComparison.OrdinalIgnoreCase));
+        Assert.DoesNotMatch("(?i)data-?protection|key ring", log);
+        Assert.DoesNotContain(Directory.EnumerateFiles(home, "*.xml", SearchOption.AllDirectories), _ => true);
+        Directory.Delete(home, recursive: true);
+
+        static async Task<bool> IsUpAsync(OpsBrowser browser)
+        {
+            try
+            {
+                using var answer = await browser.GetAsync("/health/live");
+                return answer.IsSuccessStatusCode;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        }
+
+        async Task<string> BackAsync(OpsBrowser browser)
+        {
+            using var begun = await browser.GetAsync("/ops/sign-in/oidc");
+            var asked = QueryHelpers.ParseQuery(begun.Headers.Location!.Query);
+            using var http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
+            using var answer = await http.GetAsync(begun.Headers.Location);
+            secrets.AddRange([
+                asked["state"]!, asked["nonce"]!, asked["code_challenge"]!, QueryHelpers.ParseQuery(answer.Headers.Location!.Query)["code"]!,
+                Assert.Single(begun.Headers.GetValues("Set-Cookie")).Split('=')[0]]);
+            return answer.Headers.Location.PathAndQuery;
+        }
     }
 
     [Fact]

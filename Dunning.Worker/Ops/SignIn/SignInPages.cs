@@ -141,21 +141,18 @@ internal sealed class SignInPages(
         {
             return;
         }
-        var ct = http.RequestAborted;
-        if (await oidc!.IsTooManyAsync(http.Connection.RemoteIpAddress, ct))
+        if (await oidc!.IsTooManyAsync(http))
         {
             http.Response.Headers.RetryAfter = "60";
             await WriteAsync(
                 http, hasUsers: true, Wanted(null), frame.Texts.For(http.Request)["signin.wait", ("seconds", "60")], StatusCodes.Status429TooManyRequests);
             return;
         }
-        if (await oidc.StartAsync(http, Wanted(http.Request.Query[Back]), ct) is { } address)
+        if (!await oidc.StartAsync(http, Wanted(http.Request.Query[Back])))
         {
-            http.Response.StatusCode = StatusCodes.Status303SeeOther;
-            http.Response.Headers.Location = address;
-            return;
+            await WriteAsync(
+                http, hasUsers: true, Wanted(null), frame.Texts.For(http.Request)["signin.oidc.unreachable"], StatusCodes.Status503ServiceUnavailable);
         }
-        await WriteAsync(http, hasUsers: true, Wanted(null), frame.Texts.For(http.Request)["signin.oidc.unreachable"], StatusCodes.Status503ServiceUnavailable);
     }
 
     private async Task FinishOidcAsync(HttpContext http)
@@ -165,7 +162,7 @@ internal sealed class SignInPages(
             return;
         }
         var (ct, words) = (http.RequestAborted, frame.Texts.For(http.Request));
-        switch (await oidc!.FinishAsync(http, ct))
+        switch (await oidc!.FinishAsync(http))
         {
             // The trail could not tell the two apart.
             case OidcAnswer.Accepted(var name, _, _) when OpsUsers.IsReserved(name) || await _users.IsLocalAsync(name, ct):
