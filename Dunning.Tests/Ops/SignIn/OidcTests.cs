@@ -133,6 +133,14 @@ public sealed class OidcTests
             Assert.Equal("https://dunning.example.com/ops/sign-in/callback", QueryHelpers.ParseQuery(proxied.Headers.Location!.Query)["redirect_uri"]);
         }
 
+        // The provider may take another key at any time.
+        using (var browser = ops.Browser())
+        {
+            issuer.RollKey();
+            using var answer = await ThroughAsync(browser);
+            Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
+        }
+
         // Who begins and begins has to wait, and keeps nobody else from it.
         using (var stranger = ops.Browser())
         {

@@ -38,14 +38,15 @@ internal sealed class Oidc : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<Oidc> _logger;
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10), MaxResponseContentBufferSize = MaxAnswer };
+    private readonly HttpDocumentRetriever _documents;
     private readonly ConfigurationManager<OpenIdConnectConfiguration> _provider;
 
     public Oidc(OpsSettings settings, NpgsqlDataSource source, TimeProvider time, ILogger<Oidc> logger)
     {
         (_settings, _oidc, _begun, _time, _logger) = (settings, settings.Oidc!, new OidcBegun(source, time), time, logger);
+        _documents = new HttpDocumentRetriever(_http) { RequireHttps = _oidc.Authority.Scheme == Uri.UriSchemeHttps };
         _provider = new ConfigurationManager<OpenIdConnectConfiguration>(
-            _oidc.Authority.AbsoluteUri.TrimEnd('/') + "/.well-known/openid-configuration", new OpenIdConnectConfigurationRetriever(),
-            new HttpDocumentRetriever(_http) { RequireHttps = _oidc.Authority.Scheme == Uri.UriSchemeHttps });
+            _oidc.Authority.AbsoluteUri.TrimEnd('/') + "/.well-known/openid-configuration", new OpenIdConnectConfigurationRetriever(), _documents);
     }
 
     /// <summary>Whether so many were begun from there, and did not come back, that it has to wait.</summary>
@@ -148,9 +149,9 @@ internal sealed class Oidc : IDisposable
         var result = await TryAsync(provider);
         if (result.Exception is SecurityTokenSignatureKeyNotFoundException)
         {
-            // It may have a new key since we last asked.
+            // It may have a new key since we last asked. The next to come find it; who is here now is not turned away while it is fetched.
             _provider.RequestRefresh();
-            result = await ProviderAsync(ct) is { } anew ? await TryAsync(anew) : result;
+            result = await ProviderAsync(ct, isAnew: true) is { } anew ? await TryAsync(anew) : result;
         }
         if (!result.IsValid)
         {
@@ -191,11 +192,13 @@ internal sealed class Oidc : IDisposable
     }
 
     /// <summary>What the provider says of itself. Null: it does not answer, or what it says is not what was configured.</summary>
-    public async Task<OpenIdConnectConfiguration?> ProviderAsync(CancellationToken ct)
+    public async Task<OpenIdConnectConfiguration?> ProviderAsync(CancellationToken ct, bool isAnew = false)
     {
         try
         {
-            var provider = await _provider.GetConfigurationAsync(ct);
+            var provider = isAnew
+                ? await OpenIdConnectConfigurationRetriever.GetAsync(_provider.MetadataAddress, _documents, ct)
+                : await _provider.GetConfigurationAsync(ct);
             if (provider.Issuer?.TrimEnd('/') == _oidc.Authority.AbsoluteUri.TrimEnd('/')
                 && provider.AuthorizationEndpoint is { Length: > 0 } && provider.TokenEndpoint is { Length: > 0 })
             {
