@@ -12,8 +12,11 @@ param(
     [Parameter(Mandatory)] [string] $ConnectionString
 )
 $ErrorActionPreference = 'Stop'
+# The service knows no current folder.
+$Program, $State = foreach ($folder in $Program, $State) { $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($folder) }
 $source = Resolve-Path (Join-Path $PSScriptRoot '..\..')
-if (-not (Test-Path (Join-Path $source 'dunning.exe'))) { throw "dunning.exe is not in $source" }
+if (-not (Test-Path -LiteralPath (Join-Path $source 'dunning.exe'))) { throw "dunning.exe is not in $source" }
+if (Get-Service $Name -ErrorAction SilentlyContinue) { throw "the service $Name is there already: upgrade.ps1 replaces its program" }
 
 # Anybody may make folders in ProgramData. One that was made beforehand is its maker's, who could read, or swap, what is written there.
 $administrators = New-Object System.Security.Principal.SecurityIdentifier 'S-1-5-32-544'
@@ -37,21 +40,27 @@ foreach ($who in $administrators, $system) {
 Set-Acl -LiteralPath $State -AclObject $rights
 if ($isNew -and (Get-ChildItem -Force -LiteralPath $State)) { throw "somebody has put files into $State while it was made: look at them, then take it away" }
 
-Copy-Item -Recurse -Force (Join-Path $source '*') $Program
+Get-ChildItem -Force -LiteralPath $source | Copy-Item -Recurse -Force -Destination $Program
 
-# The connection string holds a password. A file that is made anew has the folder's rights.
+# The connection string holds a password. A file that is made anew has the folder's rights. Windows PowerShell would write it in the machine's code page, and the program reads UTF-8.
 $secret = Join-Path $State 'database.secret'
 if (Test-Path -LiteralPath $secret) { Remove-Item -Force -LiteralPath $secret }
-Set-Content -NoNewline -Path $secret -Value $ConnectionString
+[System.IO.File]::WriteAllText($secret, $ConnectionString)
 $config = Join-Path $State 'dunning.json'
-if (-not (Test-Path $config)) {
-    @{
+if (Test-Path -LiteralPath $config) {
+    # What stood in the folder before it was closed may be anybody's.
+    $owner = (Get-Acl -LiteralPath $config).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+    if ($owner -notin $administrators.Value, $system.Value) { throw "$config belongs to $owner, and not to Administrators or SYSTEM: look what is in it, then take it away" }
+}
+else {
+    $settings = @{
         ConnectionStrings = @{ DunningFile = $secret }
         Database = @{ Migrate = 'false' }
         Environment = @{ File = (Join-Path $State 'environment.json') }
         Mail = @{ Pickup = (Join-Path $State 'mail') }
         Logging = @{ Format = 'json' }
-    } | ConvertTo-Json | Set-Content -Encoding utf8 $config
+    }
+    [System.IO.File]::WriteAllText($config, (ConvertTo-Json $settings))
 }
 
 $exe = Join-Path $Program 'dunning.exe'
