@@ -62,6 +62,9 @@ public sealed record AccountFile
     /// <summary>No live subscription and no unpaid invoice; told once by <c>account.closed</c>.</summary>
     public bool Closed { get; init; }
 
+    /// <summary>Disputes of its payments that are not over. Whoever answers them needs to know whose they are.</summary>
+    public int OpenDisputes { get; init; }
+
     /// <summary>Purged is final.</summary>
     public Instant? PurgedAt { get; init; }
 

@@ -33,7 +33,7 @@ public enum ProspectKind
     /// <summary>A charge without an outcome is looked up at the gateway.</summary>
     LookUp,
 
-    /// <summary>Money taken twice goes back.</summary>
+    /// <summary>Money goes back: it was taken twice, or its invoice is voided.</summary>
     Refund,
 
     /// <summary>Temporary access ends.</summary>
@@ -84,6 +84,18 @@ public enum Obstacle
 
     /// <summary>The account is exempt.</summary>
     Exempt,
+
+    /// <summary>The credit balance is the customer's money.</summary>
+    Credit,
+
+    /// <summary>Money is yet to go back.</summary>
+    RefundDue,
+
+    /// <summary>A mail has yet to leave.</summary>
+    MailNotOver,
+
+    /// <summary>A guard against harm to many has tripped: an operator must approve it first.</summary>
+    Guard,
 }
 
 /// <summary>One thing that lies ahead, as things stand.</summary>
@@ -93,6 +105,9 @@ public sealed record Prospect(ProspectKind Kind, Instant? At)
 {
     /// <summary>Why it waits; empty when it doesn't.</summary>
     public ImmutableArray<Obstacle> Obstacles { get; init; } = [];
+
+    /// <summary>Which guard, where it waits for <see cref="Obstacle.Guard"/>.</summary>
+    public GuardKinds Guard { get; init; }
 
     public string? Subscription { get; init; }
 
@@ -129,7 +144,7 @@ public sealed record Prospect(ProspectKind Kind, Instant? At)
 /// </summary>
 public static class Forecast
 {
-    /// <summary>What lies ahead of a file, in order of time; what waits for something comes last.</summary>
+    /// <summary>What lies ahead of a file, in order of time; what waits for something comes last. What guards bar is read off the file.</summary>
     public static ImmutableArray<Prospect> Of(AccountFile file, Instant now, Rulebook book)
     {
         var draft = new Draft(file, now, book);
@@ -148,6 +163,13 @@ public static class Forecast
     /// <summary>The date of the suspension if every attempt from now on fails; null when the case is exhausted, frozen or exempt.</summary>
     public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>
         file.Access == Access.Active && invoice.State == InvoiceState.Open ? Stepping.SuspendsOn(file, invoice) : null;
+
+    /// <summary>Whether a guard that has tripped keeps the next step of an unpaid invoice from being made, though it is due.</summary>
+    public static bool IsHeldBack(AccountFile file, Invoice invoice, Instant now, Rulebook book)
+    {
+        var draft = new Draft(file, now, book);
+        return invoice.State == InvoiceState.Open && file.OpenChargeOf(invoice) is null && Guarding.BarsStep(file, invoice) && Stepping.NextStepAt(file, invoice, draft) <= draft.Now;
+    }
 
     private static IEnumerable<Prospect> Subscriptions(Draft draft)
     {
@@ -227,13 +249,14 @@ public static class Forecast
             }
             var on = Stepping.NextStepOn(file, invoice);
             var obstacles = WhyNoStep(file, invoice, isUnknown, on).ToImmutableArray();
-            yield return About(invoice, ProspectKind.Step, obstacles.IsEmpty ? Stepping.NotBefore(invoice, draft.DueAt(on!.Value)) : null) with
+            var step = About(invoice, ProspectKind.Step, obstacles.IsEmpty ? Stepping.NotBefore(invoice, draft.DueAt(on!.Value)) : null) with
             {
                 Obstacles = obstacles,
                 Date = on,
                 Step = next,
                 StepDoes = Stepping.StepOf(file, invoice, dunningCase, next),
             };
+            yield return Held(draft, step, GuardKinds.Suspensions, Guarding.BarsStep(file, invoice));
             if (!steps[next].Suspend && !invoice.Disputed && SuspendsOn(file, invoice) is { } suspendsOn)
             {
                 yield return About(invoice, ProspectKind.Suspension, draft.DueAt(suspendsOn)) with
@@ -290,7 +313,11 @@ public static class Forecast
         }
         if (Purging.ErasesOn(draft) is { } erasesOn)
         {
-            yield return new Prospect(ProspectKind.Erasure, draft.DueAt(erasesOn)) { Date = erasesOn };
+            yield return Held(draft, new Prospect(ProspectKind.Erasure, draft.DueAt(erasesOn)) { Date = erasesOn }, GuardKinds.Purges);
+        }
+        else if (Purging.IsToBeErased(draft))
+        {
+            yield return new Prospect(ProspectKind.Erasure, null) { Obstacles = [.. Purging.WhyKept(file)] };
         }
         if (file.PurgedAt is not null)
         {
@@ -303,7 +330,8 @@ public static class Forecast
         if (file.Access != Access.Active && file.PurgeOn is { } purgeOn)
         {
             yield return Purging.PurgesOn(file) is { } date
-                ? new Prospect(ProspectKind.Purge, draft.DueAt(date)) { Date = date }
+                // One that is put off for want of a warning is not barred.
+                ? Held(draft, new Prospect(ProspectKind.Purge, draft.DueAt(date)) { Date = date }, GuardKinds.Purges, Purging.IsWarned(draft))
                 : new Prospect(ProspectKind.Purge, null) { Date = purgeOn, Obstacles = [.. WhyNotPurged(file)] };
         }
     }
@@ -344,8 +372,12 @@ public static class Forecast
         Reminding.Ahead(draft).GroupBy(r => (r.Template, r.Subscription)).Select(g => g.MinBy(r => r.At))
             .Select(r => new Prospect(ProspectKind.Reminder, r.At) { Template = r.Template, Subscription = r.Subscription, Date = r.Date })
             .Concat(draft.File.Mails.Where(m => m.NextTryAt is not null)
-                .Select(m => new Prospect(ProspectKind.Mail, m.NextTryAt) { Template = m.Template, Subscription = m.Facts.Subscription }))
+                .Select(m => Held(draft, new Prospect(ProspectKind.Mail, m.NextTryAt) { Template = m.Template, Subscription = m.Facts.Subscription }, GuardKinds.Mails)))
             .Concat(Digesting.Ahead(draft).Select(at => new Prospect(ProspectKind.Mail, at) { Template = MailTemplates.Digest }));
+
+    // What a tripped guard bars has no time: it is looked at again and again, and nothing comes of it before an operator approves.
+    private static Prospect Held(Draft draft, Prospect prospect, GuardKinds kind, bool isOfKind = true) =>
+        isOfKind && draft.File.Barred.HasFlag(kind) && prospect.At <= draft.Now ? prospect with { At = null, Obstacles = [Obstacle.Guard], Guard = kind } : prospect;
 
     private static Prospect About(Invoice invoice, ProspectKind kind, Instant? at) => new(kind, at)
     {

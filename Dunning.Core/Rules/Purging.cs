@@ -59,12 +59,42 @@ internal static class Purging
             ? file.PurgeOn : null;
 
     /// <summary>
-    /// The date on which a closed account is erased; null: never, or not while money, a mail or a hold is left. Whatever happens to it meanwhile puts that off.
+    /// The date on which a closed account is erased; null: never, or not while something keeps it. Whatever happens to it meanwhile puts that off.
     /// </summary>
-    public static LocalDate? ErasesOn(Draft draft) =>
-        draft is { Options.EraseClosedAfterDays: { } days, File: { Closed: true, Access: Access.Active, PurgedAt: null, LegalHold: false, Credit: 0 } file }
-        && file.Mails.All(m => m.IsOver) && !file.Charges.Any(c => c.IsOpen || c.RefundDue)
-            ? LocalClock.LocalDateOf(file.LastEventAt, draft.Zone).PlusDays(days) : null;
+    public static LocalDate? ErasesOn(Draft draft) => IsToBeErased(draft) && !WhyKept(draft.File).Any()
+        ? LocalClock.LocalDateOf(draft.File.LastEventAt, draft.Zone).PlusDays(draft.Options.EraseClosedAfterDays!.Value) : null;
+
+    /// <summary>It is closed, and closed accounts are erased after a while.</summary>
+    public static bool IsToBeErased(Draft draft) => draft is { Options.EraseClosedAfterDays: not null, File: { Closed: true, Access: Access.Active, PurgedAt: null } };
+
+    /// <summary>What keeps a closed account: somebody must still know whose it is.</summary>
+    public static IEnumerable<Obstacle> WhyKept(AccountFile file)
+    {
+        if (file.LegalHold)
+        {
+            yield return Obstacle.LegalHold;
+        }
+        if (file.OpenDisputes > 0)
+        {
+            yield return Obstacle.Disputed;
+        }
+        if (file.Credit != 0)
+        {
+            yield return Obstacle.Credit;
+        }
+        if (file.Charges.Any(c => c.IsOpen))
+        {
+            yield return Obstacle.UnknownCharge;
+        }
+        if (file.Charges.Any(c => c.RefundDue))
+        {
+            yield return Obstacle.RefundDue;
+        }
+        if (!file.Mails.All(m => m.IsOver))
+        {
+            yield return Obstacle.MailNotOver;
+        }
+    }
 
     /// <summary>There is a promise to pay: nobody is purged, or warned of it, before it is broken.</summary>
     public static bool IsPaused(AccountFile file) => file.Invoices.Any(i => i is { State: InvoiceState.Open, PausedUntil: not null });

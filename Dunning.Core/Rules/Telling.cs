@@ -24,6 +24,7 @@ internal static class Telling
                 break;
             case GatewayNews.DisputeClosed closed when Find(draft, closed.Key) is { } charge && InvoiceOf(draft, charge) is { Disputed: true } invoice:
                 Close(draft, charge, invoice, closed.IsWon);
+                draft.File = draft.File with { OpenDisputes = Math.Max(0, draft.File.OpenDisputes - 1) };
                 draft.Tell(Charging.About(draft, charge, EventTypes.PaymentDisputeClosed) with { Reason = closed.IsWon ? "won" : "lost" });
                 break;
             case GatewayNews.Refunded refunded when Find(draft, refunded.Key) is { } charge && refunded.Amount.Minor > charge.Refunded:
@@ -80,6 +81,7 @@ internal static class Telling
         }
         invoice = invoice with { Disputed = true, RechargeDue = false };
         draft.Set(invoice);
+        draft.File = draft.File with { OpenDisputes = draft.File.OpenDisputes + 1 };
         draft.Tell(Charging.About(draft, charge, EventTypes.PaymentDisputed) with { Reason = reason });
         if (invoice is { State: InvoiceState.Open, Case: not null })
         {

@@ -93,11 +93,23 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
 
         await DoneAsync("invoice", "void", number, "--reason", "issued twice");
         Assert.Equal("voided", await StateOfAsync("a1"));
+        var under = await DoneAsync("show", "a1");
+        Assert.Matches(@"voided .+\n    refund of [0-9.]+ EUR under way since \w{3} \d", under.ReplaceLineEndings("\n"));
+        Assert.Contains("its invoice is voided: refund under way since", under, StringComparison.Ordinal);
+        Assert.DoesNotContain("taken twice", under, StringComparison.Ordinal);
+        Assert.Contains(", refund under way since 20", await DoneAsync("invoices", "show", number), StringComparison.Ordinal);
         await _rig.WaitAsync(async () => await _rig.ScalarAsync<bool>("select at <= now() from dunning.due where account_id = 'a1' and pass = 'reconcile'"));
         await DoneAsync("pass", "reconcile", "--reason", "refund now", "--by", "anna");
 
         Assert.Equal(1, await _rig.ScalarAsync<int>("select count(*) from dunning.charge where account_id = 'a1' and state = 'succeeded' and not refund_due and refunded = amount"));
         Assert.Equal(1, await _rig.ScalarAsync<int>("select count(*) from dunning.credit_note where account_id = 'a1'"));
+        Assert.Matches(@"voided .+\n    [0-9.]+ EUR went back on \w{3} \d", (await DoneAsync("show", "a1")).ReplaceLineEndings("\n"));
+        using (var json = System.Text.Json.JsonDocument.Parse(await DoneAsync("show", "a1", "--json")))
+        {
+            var refund = json.RootElement.GetProperty("settled").EnumerateArray().Last().GetProperty("refunds")[0];
+            Assert.Equal((false, true), (refund.GetProperty("due").GetBoolean(), refund.GetProperty("at").GetString()!.StartsWith("20", StringComparison.Ordinal)));
+        }
+        Assert.Matches(@"[0-9.]+ EUR went back on 20", await DoneAsync("invoices", "show", number));
         Assert.Equal("run_pass reconcile refund now", await _rig.ScalarAsync<string>("select act || ' ' || subject || ' ' || reason from dunning.audit where operator = 'anna'"));
         Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("invoice", "void", number, "--reason", "again")).Code);
     }

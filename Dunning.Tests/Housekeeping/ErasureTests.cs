@@ -4,6 +4,7 @@ using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Model;
 using Dunning.Passes;
+using Dunning.Postgres;
 using Dunning.Tests.Books;
 using Dunning.Tests.Faults;
 using Dunning.Tests.Gateways;
@@ -89,6 +90,28 @@ public sealed class ErasureTests
                 time.Advance(TimeSpan.FromHours(24) - TimeSpan.FromMinutes(45));
             }
         }
+    }
+
+    [Fact]
+    public async Task The_migration_counts_the_disputes_that_are_not_over()
+    {
+        await using var rig = await GuardRig.NewAsync(Enumerable.Range(1, 3).Select(n => Population.Account(n, "sandbox_ok")));
+        await GuardRig.RunAsync(await rig.ServerAsync());
+        await using var connection = await rig.Database.Source.OpenConnectionAsync();
+        // One is disputed, of another the dispute was lost and the money is gone.
+        await connection.ExecuteAsync(
+            """
+            update dunning.receivable set disputed = account_id <> 'a00003';
+            update dunning.charge set refunded = amount where account_id = 'a00002';
+            alter table dunning.account drop column open_disputes;
+            """);
+
+        await using (var script = new NpgsqlCommand(Migrator.Embedded().Single(m => m.Version == 17).Sql, connection))
+        {
+            await script.ExecuteNonQueryAsync();
+        }
+
+        Assert.Equal("a00001 1, a00002 0, a00003 0", await connection.ExecuteScalarAsync<string>("select string_agg(id || ' ' || open_disputes, ', ' order by id) from dunning.account"));
     }
 
     private static AccountFile Person()

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dunning.Events;
 using Dunning.Model;
+using Dunning.Ops;
 using Dunning.Rules;
 using NodaTime;
 using NodaTime.Text;
@@ -84,6 +85,12 @@ internal static class AccountJson
                 ["amount_due"] = i.AmountDue,
                 ["state"] = i.State,
                 ["settled_at"] = At(i.SettledAt),
+                ["refunds"] = List(page.RefundsOf(i), c => new JsonObject
+                {
+                    ["due"] = c.RefundDue,
+                    ["amount"] = c.RefundDue ? c.Amount - c.Refunded : c.Refunded,
+                    ["at"] = At(c.RefundAt),
+                }),
             }),
             ["open_charges"] = List(file.Charges, c => new JsonObject
             {
@@ -149,19 +156,22 @@ internal static class AccountJson
                 ["exhausted"] = dunningCase.Exhausted,
                 ["next_attempt_on"] = On(Forecast.NextAttemptOn(page.File, invoice)),
                 ["suspends_on"] = On(Forecast.SuspendsOn(page.File, invoice)),
+                ["held_since"] = At(page.HeldSince(invoice)),
             },
         };
     }
 
     private static JsonArray Ahead(AccountPage page)
     {
-        var sentences = new ProspectSentences(page.Words, page.File, page.Words.DateOf(page.AsOf));
+        var sentences = new ProspectSentences(page);
         return List(page.Ahead, p => new JsonObject
         {
             ["kind"] = Name(p.Kind),
             ["at"] = At(p.At),
             ["date"] = On(p.Date),
             ["waits_for"] = List(p.Obstacles, o => JsonValue.Create(Name(o))),
+            ["guard"] = p.Guard == GuardKinds.None ? null : Guards.NameOf(p.Guard),
+            ["held_since"] = At(page.HeldSince(p)),
             ["subscription"] = p.Subscription,
             ["period_start"] = On(p.PeriodStart),
             ["period_end"] = On(p.PeriodEnd),

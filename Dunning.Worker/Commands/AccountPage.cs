@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Collections.ObjectModel;
 using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Model;
+using Dunning.Ops;
 using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Postgres;
@@ -34,6 +36,9 @@ internal sealed record AccountPage(
     /// </summary>
     public bool HasOtherRules { get; private init; }
 
+    /// <summary>The guards that have tripped, and since when: they hold back what <see cref="Ahead"/> says of them.</summary>
+    public IReadOnlyDictionary<GuardKinds, Instant> Tripped { get; private init; } = ReadOnlyDictionary<GuardKinds, Instant>.Empty;
+
     /// <summary>Reads the page, or null when there is no account of that id.</summary>
     public static async Task<AccountPage?> ReadAsync(
         Database database, WorkerSettings settings, string id, TimeProvider time, CancellationToken ct)
@@ -57,6 +62,8 @@ internal sealed record AccountPage(
         now = Instant.Max(now, file.LastEventAt);
         var catalog = await new PostgresCatalog(database.Source).LoadAsync(ct);
         var book = new Rulebook(rules, catalog, await store.InstallationAsync(ct)) { Gateway = simulation is null ? settings.Payments.Traits : GatewayTraits.Any };
+        var tripped = await Guards.TrippedAsync(database.Source, ct);
+        file = file with { Barred = tripped.Keys.Aggregate(GuardKinds.None, (all, kind) => all | kind) };
         var methods = sheet.Methods.ToDictionary(m => new MethodRef(m.Id, m.Generation), MethodOf);
         return new AccountPage(
             now,
@@ -69,6 +76,7 @@ internal sealed record AccountPage(
                 code => catalog.Plans.GetValueOrDefault(code)?.NameIn("en")))
         {
             HasOtherRules = await store.GetAsync(PostgresSettings.Rules, ct) is { } known && known != rules.Fingerprint,
+            Tripped = tripped,
         };
     }
 
@@ -79,6 +87,18 @@ internal sealed record AccountPage(
             && e.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped or EventTypes.ChargeSucceeded or EventTypes.ChargeUnknown or EventTypes.ChargePending);
         return last?.Type is EventTypes.ChargeFailed or EventTypes.ChargeSkipped ? last.Code ?? last.Reason : null;
     }
+
+    /// <summary>The charges of an invoice whose money goes back, or has gone back.</summary>
+    public IEnumerable<ChargeView> RefundsOf(InvoiceView invoice) =>
+        Sheet.Charges.Where(c => c.SubscriptionId == invoice.SubscriptionId && c.PeriodStart == invoice.PeriodStart && (c.RefundDue || c.Refunded > 0));
+
+    /// <summary>Since when a guard keeps the next step of an unpaid invoice from being made; null: none does.</summary>
+    public Instant? HeldSince(Invoice invoice) =>
+        Ahead.FirstOrDefault(p => p.Kind == ProspectKind.Step && p.Subscription == invoice.SubscriptionId && p.PeriodStart == invoice.PeriodStart) is { } step
+            ? HeldSince(step) : null;
+
+    /// <summary>Since when a guard holds back what lies ahead; null: none does.</summary>
+    public Instant? HeldSince(Prospect ahead) => ahead.Guard == GuardKinds.None ? null : Tripped[ahead.Guard];
 
     /// <summary>The row of an invoice, with its number.</summary>
     public InvoiceView? RowOf(Invoice invoice) => Sheet.Invoices.FirstOrDefault(i =>

@@ -171,7 +171,11 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             }
             Line($"    dunning since {AccountWords.Date(c.DayZero)}: {StepOf(c.LastStep, c)} done on {AccountWords.Date(c.LastStepOn)}"
                 + (c.HasNotices ? "; in-app notice shown" : ""));
-            if (c.Exhausted)
+            if (page.HeldSince(i) is { } held)
+            {
+                Line("    " + Paint.Yellow($"held by the guard of suspensions since {Words.Time(held)}") + ": its last attempt is not made, nor the account suspended, before an operator approves");
+            }
+            else if (c.Exhausted)
             {
                 Line("    exhausted: no more attempts until there is a new payment method, an authentication or enough credit");
             }
@@ -203,9 +207,16 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             Line($"  {AccountWords.Amount(new Money(i.AmountDue, File.Currency))}  {i.SubscriptionId}, "
                 + $"{AccountWords.Days(DateOf(i.PeriodStart), DateOf(i.PeriodEnd))}, {NumberOf(i)}, {AccountWords.Plain(i.State)}"
                 + (i.SettledAt is { } at ? $" {AccountWords.Date(Words.DateOf(InstantOf(at)))}" : ""));
+            foreach (var c in page.RefundsOf(i))
+            {
+                Line("    " + (c.RefundDue ? Paint.Yellow($"refund of {Words.Amount(c.Amount - c.Refunded)} under way{Since(c)}")
+                    : $"{Words.Amount(c.Refunded)} went back{(c.RefundAt is { } done ? $" on {Words.Time(InstantOf(done))}" : "")}"));
+            }
         }
         None(settled.Count == 0, "none");
     }
+
+    private string Since(ChargeView charge) => charge.RefundAt is { } at ? $" since {Words.Time(InstantOf(at))}" : "";
 
     private void UnderWay()
     {
@@ -218,7 +229,7 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             foreach (var c in File.Charges)
             {
                 Line($"  {AccountWords.Amount(c.Amount)} on {Words.Method(c.Method)} for {c.SubscriptionId}, {AccountWords.Date(c.PeriodStart)}: "
-                    + (c.RefundDue ? Paint.Yellow("taken twice: it is being refunded")
+                    + (c.RefundDue ? Paint.Yellow($"{(c.Duplicate ? "taken twice" : "its invoice is voided")}: refund under way{Since(page.Sheet.Charges.First(v => v.Key == c.Key))}")
                         : c.Stuck ? Paint.Red($"stuck, first sent {Words.Time(c.FirstCalledAt)}: look it up at the gateway, then "
                             + $"'dunning act {File.Id} abandon_charge --subscription {c.SubscriptionId}' if it was never made")
                         : c.State == ChargeState.Pending ? $"pending since {Words.Time(c.LastCalledAt)}: the bank has not said yet whether the money comes"
@@ -252,7 +263,7 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
     private void Next()
     {
         Heading("what happens next");
-        var sentences = new ProspectSentences(page.Words, File, Words.DateOf(page.AsOf));
+        var sentences = new ProspectSentences(page);
         foreach (var p in page.Ahead)
         {
             var when = p.At is not { } at ? "waits" : at <= page.AsOf ? "at the next pass" : Words.Time(at);

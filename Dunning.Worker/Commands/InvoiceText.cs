@@ -30,7 +30,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint) : TextSheet(p
         seller = new { name = sheet.Seller.LegalName, country = sheet.Seller.Country, vat_number = sheet.Seller.VatNumber },
         attempts = sheet.Attempts.Select(a => new
         {
-            a.Attempt, a.Kind, method = a.MethodId, a.Amount, a.State, a.Code, first_called_at = At(a.FirstCalledAt), a.RefundDue,
+            a.Attempt, a.Kind, method = a.MethodId, a.Amount, a.State, a.Code, first_called_at = At(a.FirstCalledAt), a.RefundDue, a.Refunded, refund_at = At(a.RefundAt),
         }),
         documents = sheet.Documents.Select(d => new { d.Kind, d.Language, d.Bytes, sha256 = Convert.ToHexStringLower(d.Sha256), made_at = At(d.MadeAt) }),
         e_invoices = sheet.EInvoices.Select(e => new { e.Kind, e.State, e.Tries, next_try_at = At(e.NextTryAt), settled_at = At(e.SettledAt), e.Fault }),
@@ -79,7 +79,7 @@ internal sealed class InvoiceText(InvoiceSheet sheet, Paint paint) : TextSheet(p
         {
             var method = a.Last4 is { } last4 ? $"{a.Brand ?? "card"} {last4}" : a.MethodId;
             Row(At(a.FirstCalledAt)!, $"{Money(a.Amount)} on {method}, {a.Kind}: {AccountWords.Plain(a.State)}{(a.Code is { } code ? ", " + AccountWords.Plain(code) : "")}"
-                + (a.RefundDue ? Paint.Yellow(", taken twice: it is being refunded") : ""));
+                + (a.RefundDue ? Paint.Yellow($", refund under way since {At(a.RefundAt)}") : a.Refunded > 0 ? $", {Money(a.Refunded)} went back{(At(a.RefundAt) is { } at ? $" on {at}" : "")}" : ""));
         }
         None(sheet.Attempts.Count == 0, "none");
         if (sheet.CaseDayZero is { } zero)

@@ -72,6 +72,15 @@ public sealed class Guards(NpgsqlDataSource source, GuardSettings settings, Func
             Texts.Guard[r.Kind], r.TrippedAt.Instant(), r.Allowed, r.Wanted, r.ApprovedAt.Instant(), r.ApprovedBy, r.ApprovedReason))];
     }
 
+    /// <summary>Which guards have tripped and wait for an operator, and since when: what any account's page must say of what they hold back.</summary>
+    public static async Task<IReadOnlyDictionary<GuardKinds, Instant>> TrippedAsync(NpgsqlDataSource source, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        var rows = await connection.QueryAsync<(string Kind, DateTime At)>(new CommandDefinition(
+            "select kind, tripped_at from dunning.guard_trip where approved_at is null", cancellationToken: ct));
+        return rows.ToDictionary(r => Texts.Guard[r.Kind], r => r.At.Instant());
+    }
+
     /// <summary>
     /// Lets a guard that has tripped go on: as much again as its limit, counted from now. What waits is looked at by the next passes. It is in the audit
     /// with the same transaction. False: it has not tripped, and nothing has changed.

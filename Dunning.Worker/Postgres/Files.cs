@@ -30,7 +30,7 @@ internal static class Files
     internal const string Sql =
         """
         select id, name, legal_name, country, time_zone, currency, locale, line1, line2, postal_code, city, vat_number, gateway_customer,
-               legal_hold, exempt, credit, carried, access, suspended_on, suspended_at, purge_on, access_until, purge_reminders_sent,
+               legal_hold, exempt, credit, carried, open_disputes, access, suspended_on, suspended_at, purge_on, access_until, purge_reminders_sent,
                array_to_string(purge_warnings_left, ',') as purge_warnings_left, closed, purged_at, erased_at, last_event_at, event_count,
                mail_count, contact_count, version, lease_until, lease_version
         from dunning.account where id = any(@ids) order by id;

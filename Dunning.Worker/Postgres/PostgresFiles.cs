@@ -10,12 +10,21 @@ public sealed class PostgresFiles(NpgsqlDataSource source)
     /// <summary>The file, or null when there is no account of that id.</summary>
     public async Task<AccountFile?> FileAsync(string id, CancellationToken ct)
     {
-        await using var connection = await source.OpenConnectionAsync(ct);
-        // One snapshot for all of its tables: without the lock a pass may save between two of them.
-        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
-        var read = await Files.ReadAsync(connection, transaction, [id], [], [], ct);
+        var read = await ReadAsync([id], ct);
         return read.Faults.Count > 0
             ? throw new InvalidOperationException($"the rows of the account '{id}' make no account", read.Faults[0].Exception)
             : read.Files.Count == 0 ? null : read.Files[0].File;
+    }
+
+    /// <summary>The files of some accounts, by id; one whose rows make no account is not among them.</summary>
+    public async Task<IReadOnlyDictionary<string, AccountFile>> FilesAsync(IEnumerable<string> ids, CancellationToken ct) =>
+        (await ReadAsync([.. ids], ct)).Files.ToDictionary(f => f.File.Id, f => f.File, StringComparer.Ordinal);
+
+    private async Task<ReadFiles> ReadAsync(string[] ids, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        // One snapshot for all of its tables: without the lock a pass may save between two of them.
+        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
+        return await Files.ReadAsync(connection, transaction, ids, [], [], ct);
     }
 }

@@ -43,7 +43,7 @@ public sealed record LedgerRow(
 #pragma warning disable CS1591 // rows of the tables of the same names, for people to look at
 
 public sealed record AttemptRow(
-    int Attempt, string Kind, string MethodId, string? Brand, string? Last4, long Amount, string State, string? Code, DateTime FirstCalledAt, bool RefundDue);
+    int Attempt, string Kind, string MethodId, string? Brand, string? Last4, long Amount, string State, string? Code, DateTime FirstCalledAt, bool RefundDue, long Refunded, DateTime? RefundAt);
 
 public sealed record DocumentRow(string Kind, string Language, long Bytes, byte[] Sha256, DateTime MadeAt);
 
@@ -107,7 +107,7 @@ public sealed class PostgresInvoices(NpgsqlDataSource source)
             return null;
         }
         await using var read = await connection.QueryMultipleAsync(new CommandDefinition(
-            """
+            $"""
             select s.identity::text as identity, coalesce(p.names->>'en', p.names->>'fr') as plan, r.case_day_zero, r.case_last_step
             from dunning.invoice i
             join dunning.receivable r using (subscription_id, period_start)
@@ -115,11 +115,12 @@ public sealed class PostgresInvoices(NpgsqlDataSource source)
             left join dunning.plan_version p on p.code = i.plan_code and p.version = i.plan_version
             where (i.subscription_id, i.period_start) = (@Subscription, @PeriodStart);
 
-            select h.attempt, h.kind, h.method_id, m.brand, m.last4, h.amount, h.state, h.code, h.first_called_at, h.refund_due
-            from dunning.charge h
-            left join dunning.payment_method m on (m.account_id, m.id, m.generation) = (h.account_id, h.method_id, h.method_generation)
-            where (h.account_id, h.subscription_id, h.period_start) = (@Account, @Subscription, @PeriodStart)
-            order by h.first_called_at, h.key;
+            select c.attempt, c.kind, c.method_id, m.brand, m.last4, c.amount, c.state, c.code, c.first_called_at, c.refund_due, c.refunded, {PostgresQueries.RefundAt} as refund_at
+            from dunning.charge c
+            join dunning.receivable r using (subscription_id, period_start)
+            left join dunning.payment_method m on (m.account_id, m.id, m.generation) = (c.account_id, c.method_id, c.method_generation)
+            where (c.account_id, c.subscription_id, c.period_start) = (@Account, @Subscription, @PeriodStart)
+            order by c.first_called_at, c.key;
 
             select kind, language, octet_length(bytes)::bigint as bytes, sha256, made_at
             from dunning.document where (account_id, subscription_id, period_start) = (@Account, @Subscription, @PeriodStart)

@@ -30,7 +30,7 @@ public sealed record CreditNoteView(string Series, int Year, long Number, string
 
 public sealed record ChargeView(
     string Key, string SubscriptionId, DateOnly PeriodStart, int Attempt, string Kind, string MethodId, int MethodGeneration, long Amount,
-    string Currency, string State, DateTime FirstCalledAt, DateTime LastCalledAt, bool Stuck, string? Code, bool RefundDue);
+    string Currency, string State, DateTime FirstCalledAt, DateTime LastCalledAt, bool Stuck, string? Code, bool RefundDue, long Refunded, bool Duplicate, DateTime? RefundAt);
 
 public sealed record MailView(
     int MailNumber, int Contact, string MailKey, string Template, DateTime DecidedAt, string Facts, string Email, string Locale, string State,
@@ -61,12 +61,24 @@ public sealed record CountRow(string Kind, string State, long Count);
 /// <summary>Reads for people: <c>show</c>, <c>summary</c>, the dashboard. Nothing is decided on them.</summary>
 public sealed class PostgresQueries(NpgsqlDataSource source)
 {
+    /// <summary>
+    /// Of a charge <c>c</c> and the receivable <c>r</c> that it was for: since when its refund is under way, or the pass that has made it. Null: nothing goes
+    /// back, or it was not we who gave it back.
+    /// </summary>
+    internal const string RefundAt =
+        """
+        case when c.refund_due then greatest(c.last_called_at, r.settled_at, (
+                 select max(e.at) from dunning.event e
+                 where e.account_id = c.account_id and e.subscription_id = c.subscription_id and e.period_start = c.period_start and e.type = 'charge.duplicate'))
+             when c.refunded > 0 and (c.duplicate or r.state = 'voided') and c.looked_up_at >= r.settled_at then c.looked_up_at end
+        """;
+
     /// <summary>Everything about an account, or null when there is none of that id.</summary>
     public async Task<AccountSheet?> ShowAsync(string id, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var read = await connection.QueryMultipleAsync(new CommandDefinition(
-            """
+            $"""
             select id, name, country, time_zone, currency, locale, credit, legal_hold, access, suspended_on, purge_on, access_until, closed,
                    purged_at, erased_at, event_count, version, lease_until
             from dunning.account where id = @id;
@@ -92,9 +104,10 @@ public sealed class PostgresQueries(NpgsqlDataSource source)
             from dunning.credit_note
             where subscription_id = any(array(select id from dunning.subscription where account_id = @id)) order by year, number;
 
-            select key, subscription_id, period_start, attempt, kind, method_id, method_generation, amount, currency, state, first_called_at,
-                   last_called_at, stuck, code, refund_due
-            from dunning.charge where account_id = @id order by first_called_at, key;
+            select c.key, c.subscription_id, c.period_start, c.attempt, c.kind, c.method_id, c.method_generation, c.amount, c.currency, c.state, c.first_called_at,
+                   c.last_called_at, c.stuck, c.code, c.refund_due, c.refunded, c.duplicate, {RefundAt} as refund_at
+            from dunning.charge c left join dunning.receivable r using (subscription_id, period_start)
+            where c.account_id = @id order by c.first_called_at, c.key;
 
             select mail_number, contact, mail_key, template, decided_at, facts::text as facts, coalesce(email, @erased) as email, locale, state,
                    tries, next_try_at, settled_at, detail

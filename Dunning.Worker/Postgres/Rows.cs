@@ -13,7 +13,7 @@ using Mail = Model.Mail; // in here, as the namespace Dunning.Mail comes before 
 
 internal sealed record AccountRow(
     string Id, string Name, string LegalName, string Country, string TimeZone, string Currency, string Locale,
-    string Line1, string? Line2, string PostalCode, string City, string? VatNumber, string? GatewayCustomer, bool LegalHold, bool Exempt, long Credit, long Carried,
+    string Line1, string? Line2, string PostalCode, string City, string? VatNumber, string? GatewayCustomer, bool LegalHold, bool Exempt, long Credit, long Carried, int OpenDisputes,
     string Access, DateOnly? SuspendedOn, DateTime? SuspendedAt, DateOnly? PurgeOn, DateTime? AccessUntil, int PurgeRemindersSent,
     string PurgeWarningsLeft, bool Closed, DateTime? PurgedAt, DateTime? ErasedAt, DateTime LastEventAt, long EventCount, int MailCount,
     int ContactCount, long Version, DateTime? LeaseUntil, long LeaseVersion)
@@ -34,6 +34,7 @@ internal sealed record AccountRow(
         Exempt = Exempt,
         Credit = Credit,
         Carried = Carried,
+        OpenDisputes = OpenDisputes,
         Access = Texts.Access[Access],
         SuspendedOn = SuspendedOn.Local(),
         SuspendedAt = SuspendedAt.Instant(),

@@ -109,13 +109,14 @@ internal static class Save
         .Moment("purged_at", d => d.After.PurgedAt)
         .Moment("erased_at", d => d.After.ErasedAt)
         .Long("carried", d => d.After.Carried)
+        .Int("open_disputes", d => d.After.OpenDisputes)
         .Text("purge_warnings_left", d => string.Join(',', d.After.PurgeWarningsLeft.Select(LocalDatePattern.Iso.Format)))
         .Statement(
             """
             update dunning.account a set
                 version = u.version, event_count = u.event_count, lease_version = u.lease_version, lease_until = u.lease_until,
                 last_event_at = u.last_event_at, mail_count = u.mail_count, contact_count = u.contact_count, credit = u.credit,
-                carried = u.carried, purge_reminders_sent = u.purge_reminders_sent, access = u.access, legal_hold = u.legal_hold, exempt = u.exempt, closed = u.closed,
+                carried = u.carried, open_disputes = u.open_disputes, purge_reminders_sent = u.purge_reminders_sent, access = u.access, legal_hold = u.legal_hold, exempt = u.exempt, closed = u.closed,
                 suspended_on = u.suspended_on, suspended_at = u.suspended_at, purge_on = u.purge_on, access_until = u.access_until,
                 purged_at = u.purged_at, erased_at = u.erased_at, purge_warnings_left = string_to_array(u.purge_warnings_left, ',')::date[]
             from {rows}

@@ -206,6 +206,40 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
     }
 
     [Fact]
+    public async Task What_a_guard_holds_back_is_said_to_be_held_and_leads_to_the_guards()
+    {
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        // At its last step since yesterday; the guard trips first, so that no pass of the service takes it.
+        await rig.Rig.ScalarAsync<long>("insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values ('suspensions', now() - interval '1 hour', 50, 80), ('mails', now(), 50, 80) returning id");
+        await rig.Rig.ScalarAsync<string>(
+            """
+            update dunning.receivable set case_day_zero = current_date - 40, case_last_step = 3, case_last_step_on = current_date - 10, case_warned_on = current_date - 10, case_warning_left_on = current_date - 10
+            where account_id = 'a12' returning account_id
+            """);
+        try
+        {
+            var account = await browser.TextAsync("/ops/account?id=a12");
+            Assert.Matches("waits</td><td>Dunning step 4: .+held by the guard of suspensions since [0-9: -]+: approve or wait <a href=\"/ops/passes#guards\">To the guards</a>", account);
+            Assert.Contains("Its last attempt is due, and a guard holds it back since", account, StringComparison.Ordinal);
+            Assert.DoesNotContain("if nothing is paid", account, StringComparison.Ordinal);
+            var cases = await browser.TextAsync("/ops/cases");
+            Assert.Contains("What the guard of suspensions holds back waits for an approval since", cases, StringComparison.Ordinal);
+            Assert.Matches("id=a12\"(?:(?!</tr>).)*<a href=\"/ops/passes#guards\">held by a guard</a></td></tr>", cases.ReplaceLineEndings(" "));
+            Assert.Single(Regex.Matches(cases, ">held by a guard<"));
+            Assert.Contains("What the guard of mails holds back", await browser.TextAsync("/ops/mails"), StringComparison.Ordinal);
+            Assert.Contains("What the guard of purges holds back", await browser.TextAsync("/ops/forecast"), StringComparison.Ordinal);
+            using var _ = await browser.PostAsync("/ops/language", ("language", "fr"), ("back", "/ops"));
+            Assert.Contains("retenu par la garde des suspensions depuis le", await browser.TextAsync("/ops/account?id=a12"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            await rig.Rig.ScalarAsync<string>("update dunning.receivable set case_last_step = 0, case_warned_on = null, case_warning_left_on = null, case_last_step_on = current_date, case_day_zero = current_date where account_id = 'a12' returning account_id");
+            await rig.Rig.ScalarAsync<long>("update dunning.guard_trip set approved_at = now(), approved_by = 'test', approved_reason = 'test' where kind in ('suspensions', 'mails') returning id");
+        }
+        Assert.DoesNotContain("holds back", await browser.TextAsync("/ops/cases"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Every_act_is_done_by_its_form_and_is_in_the_audit()
     {
         using var browser = await rig.Ops.SignInAsync("operator");
@@ -276,6 +310,7 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         Assert.Equal("paid", await rig.Rig.ScalarAsync<string>("select state from dunning.receivable where account_id = 'a15'"));
         await ActAsync("a15", "void", true, ("confirmed", "yes"));
         Assert.Equal("voided", await rig.Rig.ScalarAsync<string>("select state from dunning.receivable where account_id = 'a15'"));
+        Assert.Matches("voided</span><br>(refund of [^<]+ under way since|[^<]+ went back on) 20", await browser.TextAsync("/ops/account?id=a15"));
     }
 
     [Fact]

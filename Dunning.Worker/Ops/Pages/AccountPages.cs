@@ -48,7 +48,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
             Body = Html.Of(
                 $"""
                 <p class="soft">{w["account.zone", ("zone", page.Sheet.Account.TimeZone)]} {sentences.When(page.AsOf)}</p>
-                {(page.HasOtherRules ? OpsFrame.Told(new OpsFlash(w["account.rules"], IsFault: true)) : Html.Empty)}{State(show, page, sentences)}{Next(show, page, sentences)}{Unpaid(visit, show, page, sentences)}{(visit.User.May(OpsRole.Operator) ? AccountActs(visit, show, page) : Html.Empty)}{Settled(visit, show, page)}{Things(show, page, sentences)}{MailsOf(show, page)}{History(show, page, sentences, all)}
+                {(page.HasOtherRules ? OpsFrame.Told(new OpsFlash(w["account.rules"], IsFault: true)) : Html.Empty)}{State(show, page, sentences)}{Next(show, page, sentences)}{Unpaid(visit, show, page, sentences)}{(visit.User.May(OpsRole.Operator) ? AccountActs(visit, show, page) : Html.Empty)}{Settled(visit, show, page, sentences)}{Things(show, page, sentences)}{MailsOf(show, page)}{History(show, page, sentences, all)}
                 """),
         });
     }
@@ -73,7 +73,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
     {
         var w = show.Words;
         return Html.Of($"{Show.Heading("next", w["account.next"])}{(page.Ahead.IsEmpty ? Show.Nothing(w[page.File.PurgedAt is not null ? "account.next.purged" : "account.next.none"]) : Show.Table(w["account.next"], [w["account.when"], w["account.what"]],
-            page.Ahead.Select(p => Show.Row(Show.Short(Html.Text(p.At is not { } at ? w["account.waits"] : at <= page.AsOf ? w["case.next.now"] : sentences.When(at))), Show.Cell(sentences.Of(p))))))}");
+            page.Ahead.Select(p => Show.Row(Show.Short(Html.Text(p.At is not { } at ? w["account.waits"] : at <= page.AsOf ? w["case.next.now"] : sentences.When(at))), Show.Cell(p.Guard == GuardKinds.None ? Html.Text(sentences.Of(p)) : Html.Of($"{sentences.Of(p)} {GuardNotice.Link(w)}"))))))}");
     }
 
     private static Html Unpaid(OpsVisit visit, Show show, AccountPage page, OpsSentences sentences)
@@ -88,10 +88,10 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
             return Html.Of(
                 $"""
                 <section class="card" aria-label="{number}">
-                <h3>{number} · {sentences.Amount(invoice.AmountDue.Minor)} {(invoice.PausedUntil is { } paused ? Show.Badge("warn", w["invoice.paused", ("date", OpsSentences.Day(paused))]) : Html.Empty)} {(invoice.Exempt ? Show.Badge("warn", w["mark.exempt"]) : Html.Empty)} {(invoice.Disputed ? Show.Badge("bad", w["mark.disputed"]) : Html.Empty)}</h3>
+                <h3>{number} · {sentences.Amount(invoice.AmountDue.Minor)} {(invoice.PausedUntil is { } paused ? Show.Badge("warn", w["invoice.paused", ("date", OpsSentences.Day(paused))]) : Html.Empty)} {(page.HeldSince(invoice) is null ? Html.Empty : Show.Badge("warn", w["guard.held"]))} {(invoice.Exempt ? Show.Badge("warn", w["mark.exempt"]) : Html.Empty)} {(invoice.Disputed ? Show.Badge("bad", w["mark.disputed"]) : Html.Empty)}</h3>
                 <p>{w["invoice.for", ("subscription", invoice.SubscriptionId), ("from", OpsSentences.Day(invoice.PeriodStart)), ("to", OpsSentences.Day(invoice.PeriodEnd.PlusDays(-1)))]} · {Document(show, number, "invoice")}</p>
                 <p>{(invoice.Case is not { } c ? w["invoice.nocase"] : c.Exhausted ? w["invoice.exhausted"] : w["invoice.case", ("step", show.Count(c.LastStep)), ("last", show.Count(c.Schedule.Steps.Length - 1)), ("on", OpsSentences.Day(c.LastStepOn)), ("opened", OpsSentences.Day(c.DayZero))])}
-                {(page.LastFailure(invoice) is { } why ? w["invoice.failure", ("code", show.Words.Find("reason." + why) ?? show.Name("code", why))] : "")} {(Forecast.SuspendsOn(file, invoice) is { } on ? w["invoice.suspends", ("date", OpsSentences.Day(on))] : "")}</p>
+                {(page.LastFailure(invoice) is { } why ? w["invoice.failure", ("code", show.Words.Find("reason." + why) ?? show.Name("code", why))] : "")} {(page.HeldSince(invoice) is { } held ? Html.Of($"{w["invoice.held", ("since", sentences.When(held))]} {GuardNotice.Link(w)}") : Html.Text(Forecast.SuspendsOn(file, invoice) is { } on ? w["invoice.suspends", ("date", OpsSentences.Day(on))] : ""))}</p>
                 {(charge is null ? Html.Empty : Html.Of($"<p class=\"bad\">{w[charge.Stuck ? "invoice.stuck" : "invoice.open", ("since", sentences.When(charge.FirstCalledAt)), ("method", page.Words.Method(charge.Method))]}</p>"))}{(visit.User.May(OpsRole.Operator) ? InvoiceActs(visit, show, page, invoice, number, charge) : Html.Empty)}
                 </section>
 
@@ -145,7 +145,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
     private static Html Hidden(string account, string act, string? number) =>
         OpsForm.Hidden("account", account) + OpsForm.Hidden("act", act) + (number is null ? Html.Empty : OpsForm.Hidden("number", number));
 
-    private static Html Settled(OpsVisit visit, Show show, AccountPage page)
+    private static Html Settled(OpsVisit visit, Show show, AccountPage page, OpsSentences sentences)
     {
         var w = show.Words;
         var rows = page.Sheet.Invoices.Where(i => i.State != "open").OrderByDescending(i => i.IssuedAt).ToList();
@@ -157,7 +157,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
                 var number = DocumentNumber.Of(i.Series, i.Year, i.Number);
                 var note = page.Sheet.CreditNotes.FirstOrDefault(c => c.SubscriptionId == i.SubscriptionId && c.PeriodStart == i.PeriodStart);
                 return Show.Row(Show.Head(Html.Text(number)), Show.Cell(Html.Of($"{i.SubscriptionId}, {Show.Day(i.PeriodStart)}")), Show.Figure(show.Amount(i.AmountDue, i.Currency)),
-                    Show.Cell(Show.Badge(i.State == "paid" ? "good" : i.State == "written_off" ? "bad" : "", w["state." + i.State])),
+                    Show.Cell(Html.Of($"{Show.Badge(i.State == "paid" ? "good" : i.State == "written_off" ? "bad" : "", w["state." + i.State])}{Html.Each(page.RefundsOf(i), c => Html.Of($"<br>{sentences.Of(c)}"))}")),
                     Show.Cell(Html.Of($"{Document(show, number, "invoice")}{(i.State == "paid" ? Html.Of($", {Document(show, number, "receipt")}") : Html.Empty)}{(note is null ? Html.Empty : Html.Of($", {Document(show, DocumentNumber.Of(note.Series, note.Year, note.Number), "credit_note")}"))}{(voidable.Contains(i) ? Form(visit, page, ActionNames.VoidInvoice, number) : Html.Empty)}")));
             })))}");
     }

@@ -4,6 +4,9 @@ using Dunning.Documents.Exports;
 using Dunning.Model;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Queries;
+using Dunning.Passes;
+using Dunning.Postgres;
+using Dunning.Rules;
 using NodaTime;
 using NodaTime.Text;
 using Npgsql;
@@ -11,7 +14,7 @@ using Npgsql;
 namespace Dunning.Ops.Pages;
 
 /// <summary>Dunning cases: looked for, filtered, sorted, page by page, and as a file.</summary>
-internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Instant> now)
+internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<CancellationToken, Task<Rulebook>> book, Func<Instant> now)
 {
     private const int Rows = 50;
     private const int Steps = 12;
@@ -32,16 +35,18 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<In
         var rows = await _queries.ListAsync(filter, CursorOf(query["after"]), Rows, ct);
         var found = filter.Text is null ? [] : await _queries.FindAsync(filter.Text, 20, ct);
         var currencies = await _queries.CurrenciesAsync(ct);
+        var tripped = await Guards.TrippedAsync(source, ct);
+        var held = tripped.ContainsKey(GuardKinds.Suspensions) ? await HeldAsync(rows, ct) : [];
         var next = rows.Count > Rows ? PathOf("/ops/cases", filter, Text(rows[Rows - 1].Cursor)) : null;
         await frame.WriteAsync(http, new OpsPage
         {
             Title = w["nav.cases"],
             Body = Html.Of(
                 $"""
-                {show.Filters("/ops/cases", Html.Of(
+                {GuardNotice.Of(show, tripped, GuardKinds.Suspensions)}{show.Filters("/ops/cases", Html.Of(
                     $"{OpsForm.Field("q", w["cases.search"], filter.Text, type: "search", isRequired: false, limit: 200)}{show.Choice("state", w["case.state"], CaseQueries.States.Select(s => (s, w["state." + s])), query.ContainsKey("state") ? filter.State : filter.State ?? "")}{show.Choice("step", w["case.step"], Enumerable.Range(0, Steps).Select(s => (s.ToString(CultureInfo.InvariantCulture), show.Count(s))), filter.Step?.ToString(CultureInfo.InvariantCulture))}{show.Choice("currency", w["money.currency"], currencies.Union(filter.Currency is null ? [] : [filter.Currency], StringComparer.Ordinal).Select(c => (c, c)), filter.Currency)}{show.Choice("code", w["case.code"], Declines.All.Select(d => (d.Code, show.Name("code", d.Code))).OrderBy(d => d.Item2, StringComparer.OrdinalIgnoreCase), filter.Code)}{show.Choice("mark", w["case.mark"], CaseQueries.Marks.Select(m => (m, w["mark." + m])), filter.Mark)}{OpsForm.Choice("order", w["case.order"], CaseQueries.Orders.Select(o => (o, w["order." + o])), filter.Order)}"),
                     Show.Link(PathOf("/ops/cases.csv", filter, null), w["export.csv"]))}{Found(show, filter, found)}{(rows.Count == 0 ? Show.Nothing(w[filter == new CaseFilter() { State = filter.State } ? "cases.none" : "cases.nomatch"]) : Html.Of(
-                    $"{Table(show, rows.Take(Rows), now())}{show.Next(next)}"))}
+                    $"{Table(show, rows.Take(Rows), held, now())}{show.Next(next)}"))}
                 """),
         });
     }
@@ -59,7 +64,16 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<In
         isPurged ? Show.Badge("", show.Words["access.purged"]) : isClosed ? Show.Badge("", show.Words["access.closed"])
         : Show.Badge(access switch { "active" => "good", "suspended" => "bad", _ => "warn" }, show.Words["access." + access]);
 
-    private static Html Table(Show show, IEnumerable<CaseRow> rows, Instant at)
+    // Only while the guard has tripped, and of one page: whether a step is due and would suspend is for the rules to say.
+    private async Task<HashSet<CaseRow>> HeldAsync(IReadOnlyList<CaseRow> rows, CancellationToken ct)
+    {
+        var may = rows.Where(r => r is { State: "open", Access: "active", Exhausted: false }).ToList();
+        var (files, rules, at) = (await new PostgresFiles(source).FilesAsync(may.Select(r => r.Account).Distinct(StringComparer.Ordinal), ct), await book(ct), now());
+        return [.. may.Where(r => files.GetValueOrDefault(r.Account) is { } file && file.UnpaidInvoice(r.Subscription, LocalDate.FromDateOnly(r.PeriodStart)) is { } invoice
+            && Forecast.IsHeldBack(file with { Barred = GuardKinds.Suspensions }, invoice, at, rules))];
+    }
+
+    private static Html Table(Show show, IEnumerable<CaseRow> rows, HashSet<CaseRow> held, Instant at)
     {
         var w = show.Words;
         return Show.Table(w["nav.cases"],
@@ -72,7 +86,7 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<In
                 Show.Cell(show.Count(r.LastStep)),
                 Show.Cell(r.Code is null ? "–" : show.Name("code", r.Code)),
                 Show.Short(show.Time(r.OpenedAt)),
-                Show.Short(r.NextAt is { } next && r.State == "open" ? next <= at.ToDateTimeUtc() ? Html.Text(w["case.next.now"]) : show.Time(next) : Html.Text("–")))));
+                Show.Short(held.Contains(r) ? Show.Link(GuardNotice.Path, w["guard.held"]) : r.NextAt is { } next && r.State == "open" ? next <= at.ToDateTimeUtc() ? Html.Text(w["case.next.now"]) : show.Time(next) : Html.Text("–")))));
     }
 
     private static Html State(Show show, CaseRow r)

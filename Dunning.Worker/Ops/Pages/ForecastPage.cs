@@ -1,4 +1,5 @@
 using Dunning.Hosting;
+using Dunning.Model;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Queries;
 using Dunning.Postgres;
@@ -27,6 +28,7 @@ internal sealed class ForecastPage(OpsFrame frame, NpgsqlDataSource source, Func
         var days = await _queries.RenewalsAsync(today, until, catalog, sellerCountry(), ct);
         var purges = await _queries.PurgesAsync(until, Purges, ct);
         var purgeDays = await _queries.PurgeDaysAsync(until, ct);
+        var tripped = await Guards.TrippedAsync(source, ct);
         var isByDay = http.Request.Query["by"] == "day";
         var currencies = days.GroupBy(d => d.Currency, StringComparer.Ordinal).OrderByDescending(g => g.Sum(d => d.Renewals)).Select(g => g.Key).ToList();
         await frame.WriteAsync(http, new OpsPage
@@ -36,7 +38,7 @@ internal sealed class ForecastPage(OpsFrame frame, NpgsqlDataSource source, Func
                 $"""
                 <p class="soft">{w["forecast.note"]}</p>
                 <nav class="tabs" aria-label="{w["forecast.by"]}"><ul><li>{Tab("/ops/forecast", w["forecast.byweek"], !isByDay)}</li><li>{Tab("/ops/forecast?by=day", w["forecast.byday"], isByDay)}</li></ul></nav>
-                {(currencies.Count == 0 ? Show.Nothing(w["forecast.none"]) : Html.Each(currencies, c => Currency(show, c, days.Where(d => d.Currency == c).ToList(), today, isByDay)))}{Show.Heading("purges", w["forecast.purges"])}{(purges.Count == 0 ? Show.Nothing(w["forecast.purges.none"]) : Html.Of(
+                {(currencies.Count == 0 ? Show.Nothing(w["forecast.none"]) : Html.Each(currencies, c => Currency(show, c, days.Where(d => d.Currency == c).ToList(), today, isByDay)))}{Show.Heading("purges", w["forecast.purges"])}{GuardNotice.Of(show, tripped, GuardKinds.Purges)}{(purges.Count == 0 ? Show.Nothing(w["forecast.purges.none"]) : Html.Of(
                     $"<p>{w["forecast.purges.note", ("n", show.Count(purgeDays.Sum(d => d.Count))), ("shown", show.Count(purges.Count))]}</p>{Show.Table(w["forecast.purges"], [w["forecast.purge.on"], w["account.id"], w["account.access"], "#" + w["forecast.purge.owed"], w["case.mark"]],
                         purges.Select(p => Show.Row(Show.Short(Show.Day(p.PurgeOn)), Show.Head(Html.Of($"{Show.Account(p.Account)}<br><span class=\"soft\">{p.Name}</span>")), Show.Cell(CasesPage.AccessOf(show, p.Access, false, false)),
                             Show.Figure(show.Amount(p.Owed, p.Currency!)), Show.Cell(Html.Of($"{(p.Held ? Show.Badge("warn", w["mark.held"]) : Html.Empty)} {(p.Exempt ? Show.Badge("warn", w["mark.exempt"]) : Html.Empty)}")))))}"))}

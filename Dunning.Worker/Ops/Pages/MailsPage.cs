@@ -35,13 +35,14 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
         var bouncing = await new PostgresOutbox(source).BouncingAsync(account, Bouncing, ct);
         var mails = await _queries.ListAsync(state, account, template, CursorOf(query["after"]), at, Rows, ct);
         var next = mails.Count <= Rows ? null : OpsPath.Of("/ops/mails", ("state", state), ("account", account), ("template", template), ("after", Text(mails[Rows - 1])));
+        var tripped = await Guards.TrippedAsync(source, ct);
         var dead = counts.Where(c => c.State == "dead").Sum(c => c.Count);
         await frame.WriteAsync(http, new OpsPage
         {
             Title = w["nav.mails"],
             Body = Html.Of(
                 $"""
-                {Show.Heading("waiting", w["mails.open"])}{(counts.Count == 0 ? Show.Nothing(w["mails.open.none"]) : Show.Table(w["mails.open"], [w["mail.state"], w["mail.template"], "#" + w["mail.count"], w["mail.oldest"]],
+                {GuardNotice.Of(show, tripped, GuardKinds.Mails)}{Show.Heading("waiting", w["mails.open"])}{(counts.Count == 0 ? Show.Nothing(w["mails.open.none"]) : Show.Table(w["mails.open"], [w["mail.state"], w["mail.template"], "#" + w["mail.count"], w["mail.oldest"]],
                     counts.Select(c => Show.Row(Show.Cell(StateOf(show, c.State)), Show.Head(Show.Link(OpsPath.Of("/ops/mails", ("state", c.State), ("template", c.Template)), show.Name("template", c.Template))), Show.Figure(show.Count(c.Count)), Show.Cell(show.Span(at - Instant.FromDateTimeUtc(c.Since)))))))}{(dead > 0 && visit.User.May(OpsRole.Operator) ? Html.Of(
                     $"<details><summary>{w["mails.resend.all"]}</summary>{OpsForm.Post(visit, "/ops/mails/resend", w["mails.resend.button", ("n", show.Count(dead))], OpsForm.Hidden("all", "dead"))}</details>") : Html.Empty)}
                 {Show.Heading("bouncing", w["mails.bouncing"])}{(bouncing.Count == 0 ? Show.Nothing(w["mails.bouncing.none"]) : Html.Of($"<p class=\"soft\">{w["mails.bouncing.note"]}</p>{Show.Table(w["mails.bouncing"], [w["account.id"], w["mail.address"], w["mail.since"], w["mail.answer"], ""],

@@ -17,7 +17,7 @@ internal static class OpsPages
         var (source, desk) = (engine.Database.Source, new OperatorDesk(engine));
         Instant Now() => engine.Now();
         new OverviewPage(frame, source, Now, loggers.CreateLogger<OverviewPage>()).Map(app);
-        new CasesPage(frame, source, Now).Map(app);
+        new CasesPage(frame, source, engine.RulebookAsync, Now).Map(app);
         new ChargesPage(frame, source, Now).Map(app);
         new AccountPages(frame, desk, engine.Database, settings, time).Map(app);
         new PassesPage(frame, desk, engine.Guards, source, worker, settings.Jobs, trigger, Now).Map(app);

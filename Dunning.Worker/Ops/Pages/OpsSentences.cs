@@ -3,6 +3,7 @@ using Dunning.Commands;
 using Dunning.Events;
 using Dunning.Model;
 using Dunning.Passes;
+using Dunning.Postgres;
 using Dunning.Rules;
 using Dunning.Time;
 using NodaTime;
@@ -29,7 +30,16 @@ internal sealed class OpsSentences(Show show, AccountPage page)
             ("amount", p.Amount is { } amount ? show.Amount(amount.Minor, amount.Currency.Code) : "–"), ("subscription", p.Subscription ?? "–"), ("start", Day(p.PeriodStart)),
             ("step", p.Step is { } step ? show.Count(step) : "–"), ("date", Day(p.Date)), ("mail", show.Name("template", p.Template ?? "")),
             ("does", p.StepDoes is not { } does ? "–" : does.Suspend ? show.Words["ahead.suspends"] : show.Name("template", does.Email))];
-        return p.Obstacles.IsEmpty ? said : show.Words["ahead.waits", ("what", said), ("why", string.Join(", ", p.Obstacles.Select(o => show.Words["obstacle." + Key(o.ToString())])))];
+        return p.Obstacles.IsEmpty ? said : show.Words["ahead.waits", ("what", said), ("why", string.Join(", ", p.Obstacles.Select(o => page.HeldSince(p) is { } since
+            ? show.Words["guard.holds", ("kind", show.Words["guard." + Guards.NameOf(p.Guard)]), ("since", When(since))] : show.Words["obstacle." + Key(o.ToString())])))];
+    }
+
+    /// <summary>How far a refund is.</summary>
+    public string Of(ChargeView refund)
+    {
+        var at = refund.RefundAt is { } known ? When(Instant.FromDateTimeUtc(DateTime.SpecifyKind(known, DateTimeKind.Utc))) : null;
+        return refund.RefundDue ? show.Words["refund.due", ("amount", Amount(refund.Amount - refund.Refunded)), ("since", at ?? "–")]
+            : at is null ? show.Words["refund.done", ("amount", Amount(refund.Refunded))] : show.Words["refund.done.at", ("amount", Amount(refund.Refunded)), ("at", at)];
     }
 
     /// <summary>An instant in the account's zone.</summary>

@@ -1,5 +1,6 @@
 using Dapper;
 using Dunning.Documents;
+using Dunning.Postgres;
 using NodaTime;
 using Npgsql;
 
@@ -49,11 +50,9 @@ internal sealed class OpenChargeQueries(NpgsqlDataSource source)
 
     /// <summary>Charges whose money is to go back and has not, the oldest first: since their invoice was voided, or since they were found to have taken it twice.</summary>
     public Task<IReadOnlyList<OpenChargeRow>> RefundsAsync(int limit, CancellationToken ct) => ReadAsync(
-        """
+        $"""
         select c.account_id as account, c.subscription_id as subscription, c.period_start, i.series, i.year, i.number as count, c.currency, c.amount - c.refunded as amount, 'refund' as state, false as stuck,
-               greatest(c.last_called_at, r.settled_at, (
-                   select max(e.at) from dunning.event e
-                   where e.account_id = c.account_id and e.subscription_id = c.subscription_id and e.period_start = c.period_start and e.type = 'charge.duplicate')) as since
+               {PostgresQueries.RefundAt} as since
         from dunning.charge c
         join dunning.invoice i using (subscription_id, period_start)
         left join dunning.receivable r using (subscription_id, period_start)
