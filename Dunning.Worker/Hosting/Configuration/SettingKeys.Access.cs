@@ -14,6 +14,7 @@ internal static partial class SettingKeys
         Number("Ops:SessionHours", 12, 1, 168, "A sign-in ends after so long, whatever is asked."),
         Optional("Ops:AllowedHosts", "dunning.example.com, localhost", "The host names under which the pages answer, without ports. Default: any."),
         Optional("Ops:TrustedProxies", "10.0.0.5, 10.1.0.0/16", "Addresses or networks of the proxies, beside this machine's, whose word on who asks and by which scheme is taken."),
+        Of("Ops:TimeZone", "UTC", "IANA time zone in which the pages tell the time, such as `Europe/Paris`, and where their days begin: [operations.md](operations.md#time). An account's page keeps the account's."),
         Optional("Ops:Oidc:Authority", "https://login.example.com/realms/main", "The issuer of an OpenID Connect provider. With it, people may sign in there: [sign-in.md](sign-in.md)."),
         Optional("Ops:Oidc:ClientId", "dunning", "What the provider calls this service."),
         Secret("Ops:Oidc:ClientSecret", "…", "Its secret. Without one: a public client, by PKCE alone."),

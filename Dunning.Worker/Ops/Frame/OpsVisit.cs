@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.Features;
+using NodaTime;
 
 namespace Dunning.Ops.Frame;
 
@@ -15,6 +16,9 @@ internal abstract class OpsVisit
 
     /// <summary>The texts in their language.</summary>
     public abstract OpsWords Words { get; }
+
+    /// <summary>The zone in which they are told the time.</summary>
+    public abstract DateTimeZone Zone { get; }
 
     /// <summary>What each form of theirs holds, so that no other page can send one.</summary>
     public abstract string FormToken { get; }

@@ -40,7 +40,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
             return;
         }
         var all = http.Request.Query["events"] == "all";
-        var show = new Show(w);
+        var show = new Show(visit);
         var sentences = new OpsSentences(show, page);
         await frame.WriteAsync(http, new OpsPage
         {

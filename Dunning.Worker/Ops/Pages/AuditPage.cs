@@ -33,7 +33,7 @@ internal sealed class AuditPage(OpsFrame frame, NpgsqlDataSource source)
     private async Task ShowAsync(HttpContext http)
     {
         var visit = http.Ops();
-        var (show, w, filter) = (new Show(visit.Words), visit.Words, FilterOf(http.Request.Query));
+        var (show, w, filter) = (new Show(visit), visit.Words, FilterOf(http.Request.Query));
         var rows = await _queries.ListAsync(filter, CursorOf(http.Request.Query["after"]), Rows, http.RequestAborted);
         await frame.WriteAsync(http, new OpsPage
         {

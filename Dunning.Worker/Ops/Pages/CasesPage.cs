@@ -30,7 +30,7 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Ca
     private async Task ShowAsync(HttpContext http)
     {
         var (visit, ct, query) = (http.Ops(), http.RequestAborted, http.Request.Query);
-        var (show, w) = (new Show(visit.Words), visit.Words);
+        var (show, w) = (new Show(visit), visit.Words);
         var filter = FilterOf(query);
         var rows = await _queries.ListAsync(filter, CursorOf(query["after"]), Rows, ct);
         var found = filter.Text is null ? [] : await _queries.FindAsync(filter.Text, 20, ct);

@@ -19,7 +19,7 @@ internal sealed class ChargesPage(OpsFrame frame, NpgsqlDataSource source, Func<
 
     private async Task ShowAsync(HttpContext http)
     {
-        var (show, at) = (new Show(http.Ops().Words), now());
+        var (show, at) = (new Show(http.Ops()), now());
         var w = show.Words;
         var charges = await _queries.ChargesAsync(Rows, http.RequestAborted);
         var untried = await _queries.WithoutAttemptAsync(at - s_patience, Rows, http.RequestAborted);

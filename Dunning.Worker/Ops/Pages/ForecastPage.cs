@@ -22,7 +22,7 @@ internal sealed class ForecastPage(OpsFrame frame, NpgsqlDataSource source, Func
     private async Task ShowAsync(HttpContext http)
     {
         var (visit, ct) = (http.Ops(), http.RequestAborted);
-        var (show, w, today) = (new Show(visit.Words), visit.Words, now().InUtc().Date);
+        var (show, w, today) = (new Show(visit), visit.Words, now().InZone(visit.Zone).Date);
         var until = today.PlusDays(Days - 1);
         var catalog = await new PostgresCatalog(source).LoadAsync(ct);
         var days = await _queries.RenewalsAsync(today, until, catalog, sellerCountry(), ct);

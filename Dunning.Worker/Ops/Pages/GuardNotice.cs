@@ -13,7 +13,7 @@ internal static class GuardNotice
     /// <summary>A line for the head of a list; nothing while that guard has not tripped.</summary>
     public static Html Of(Show show, IReadOnlyDictionary<GuardKinds, Instant> tripped, GuardKinds kind) => !tripped.TryGetValue(kind, out var since) ? Html.Empty : Html.Of(
         $"""
-        <p class="told warning">{show.Words["guard.notice", ("kind", show.Words["guard." + Guards.NameOf(kind)])]} {show.Time(since)} UTC. {Link(show.Words)}</p>
+        <p class="told warning">{show.Words["guard.notice", ("kind", show.Words["guard." + Guards.NameOf(kind)])]} {show.Time(since)}. {Link(show.Words)}</p>
 
         """);
 

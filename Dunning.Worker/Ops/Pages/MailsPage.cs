@@ -28,7 +28,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
     private async Task ShowAsync(HttpContext http)
     {
         var (visit, ct, query, at) = (http.Ops(), http.RequestAborted, http.Request.Query, now());
-        var (show, w) = (new Show(visit.Words), visit.Words);
+        var (show, w) = (new Show(visit), visit.Words);
         var state = MailQueries.States.Contains(query["state"].ToString(), StringComparer.Ordinal) ? query["state"].ToString() : null;
         var (account, template) = (CasesPage.Typed(query["account"], 200), CasesPage.Typed(query["template"], 100));
         var counts = await _queries.CountAsync(ct);
@@ -71,7 +71,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
     private async Task MailAsync(HttpContext http)
     {
         var (visit, ct) = (http.Ops(), http.RequestAborted);
-        var (show, w) = (new Show(visit.Words), visit.Words);
+        var (show, w) = (new Show(visit), visit.Words);
         var (account, number, contact) = Which(http.Request.Query);
         var rows = await new PostgresOutbox(source).ListAsync(null, account, 10_000, ct);
         if (rows.FirstOrDefault(r => r.MailNumber == number && r.Contact == contact) is not { } row)
@@ -93,8 +93,8 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
                 <dt>{w["account.id"]}</dt><dd>{Show.Account(account)}</dd>
                 <dt>{w["mail.address"]}</dt><dd>{row.Email ?? w["mail.erased"]}</dd>
                 <dt>{w["mail.state"]}</dt><dd>{StateOf(show, row.State)}</dd>
-                <dt>{w["mail.decided"]}</dt><dd>{show.Time(row.DecidedAt)} UTC</dd>
-                <dt>{w["mail.settled"]}</dt><dd>{(row.SettledAt is { } settled ? Html.Of($"{show.Time(settled)} UTC") : Html.Text("–"))}</dd>
+                <dt>{w["mail.decided"]}</dt><dd>{show.Time(row.DecidedAt)}</dd>
+                <dt>{w["mail.settled"]}</dt><dd>{show.Time(row.SettledAt)}</dd>
                 <dt>{w["mail.tries"]}</dt><dd>{show.Count(row.Tries)}</dd>
                 {(row.Detail is null ? Html.Empty : Html.Of($"<dt>{w["mail.answer"]}</dt><dd>{row.Detail}</dd>"))}
                 </dl>
@@ -139,7 +139,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
         }
         var revived = await desk.ResendAsync(mandate, isOne ? account : null, isOne ? number : null, ct);
         await OpsFrame.BackAsync(http, back, revived.Count == 0 ? new OpsFlash(w["mails.resend.nothing"], IsFault: true)
-            : new OpsFlash(w["mails.resend.done", ("n", new Show(w).Count(revived.Count))]));
+            : new OpsFlash(w["mails.resend.done", ("n", new Show(http.Ops()).Count(revived.Count))]));
     }
 
     // What was sent is made again from what was decided: the same mail gives the same message. Without links: one that works is the customer's alone.

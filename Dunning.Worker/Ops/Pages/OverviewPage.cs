@@ -24,11 +24,11 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
     private async Task ShowAsync(HttpContext http)
     {
         var (visit, ct, at) = (http.Ops(), http.RequestAborted, now());
-        var show = new Show(visit.Words);
-        var today = at.InUtc().Date;
+        var show = new Show(visit);
+        var today = at.InZone(show.Zone).Date;
         // Side by side: each has a connection of its own.
         var (askedTakings, askedOwed, askedBacklog, askedStanding, askedCases, askedAlerts) = (
-            _queries.TakingsAsync(today.PlusDays(1 - Days), today, ct), _queries.OwedAsync(ct), _queries.BacklogAsync(at, ct),
+            _queries.TakingsAsync(today.PlusDays(1 - Days), today, show.Zone, ct), _queries.OwedAsync(ct), _queries.BacklogAsync(at, ct),
             _queries.StandingAsync(today.PlusDays(30), ct), _year.GetAsync(), _passes.AlertsAsync(Alerts, ct));
         await Task.WhenAll(askedTakings, askedOwed, askedBacklog, askedStanding, askedCases, askedAlerts);
         var (takings, owed, backlog, standing, cases, alerts) = (
@@ -43,16 +43,16 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
             Title = w["nav.overview"],
             Body = Html.Of(
                 $"""
-                <p class="soft">{w["overview.asof"]} {show.Time(at)} UTC</p>
+                <p class="soft">{w["overview.asof"]} {show.Time(at)}</p>
                 {Amiss(show, alerts)}{Standing(show, standing, backlog, at)}
                 {(currency is null ? Show.Nothing(w["overview.empty"]) : Html.Of(
-                    $"{Money(show, takings, owed, currencies, today)}{Currencies(show, currencies, currency)}{Takings(show, takings, currency, today)}{Recovery(show, cases, currency, today)}"))}
+                    $"{Money(show, takings, owed, currencies, today)}{Currencies(show, currencies, currency)}{Takings(show, takings, currency, today)}{Recovery(show, cases, currency)}"))}
                 """),
         });
     }
 
     private static Html Amiss(Show show, IReadOnlyList<AlertRow> alerts) => alerts.Count == 0 ? Html.Empty : Html.Of(
-        $"{Show.Heading("alerts", show.Words["overview.alerts"])}{Html.Each(alerts, a => Html.Of($"<p class=\"told {(a.Severity == "critical" ? "fault" : "warning")}\">{(OpsPath.IsOurs(a.Page) ? Show.Link(a.Page, a.Summary) : Html.Text(a.Summary))} <span class=\"soft\">{show.Time(a.RaisedAt)} UTC</span></p>\n"))}");
+        $"{Show.Heading("alerts", show.Words["overview.alerts"])}{Html.Each(alerts, a => Html.Of($"<p class=\"told {(a.Severity == "critical" ? "fault" : "warning")}\">{(OpsPath.IsOurs(a.Page) ? Show.Link(a.Page, a.Summary) : Html.Text(a.Summary))} <span class=\"soft\">{show.Time(a.RaisedAt)}</span></p>\n"))}");
 
     private static Html Standing(Show show, StandingRow s, IReadOnlyList<BacklogRow> backlog, Instant at)
     {
@@ -62,7 +62,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         return Html.Of(
             $"""
             {Show.Heading("now", w["overview.now"])}<ul class="tiles">
-            {Tile(s.OutageSince is null ? "good" : "bad", w["overview.gateway"], s.OutageSince is { } since ? Html.Of($"{w["overview.gateway.out"]} {show.Time(since)} UTC") : Html.Text(w["overview.gateway.ok"]))}{Tile(
+            {Tile(s.OutageSince is null ? "good" : "bad", w["overview.gateway"], s.OutageSince is { } since ? Html.Of($"{w["overview.gateway.out"]} {show.Time(since)}") : Html.Text(w["overview.gateway.ok"]))}{Tile(
                 isLate ? "bad" : "good", w["overview.backlog"], due == 0 ? Html.Text(w["overview.backlog.none"]) : Html.Of($"{Show.Link("/ops/passes", w["overview.backlog.some", ("n", show.Count(due))])}{w["overview.backlog.age", ("age", show.Span(oldest))]}"))}{Tile(
                 s.Stuck > 0 ? "bad" : s.Unknown > 0 ? "warn" : "good", w["overview.unknown"], s.Unknown == 0 ? Html.Text(w["overview.unknown.none"])
                     : Html.Of($"{Show.Link("/ops/charges", w["overview.unknown.some", ("n", show.Count(s.Unknown)), ("stuck", show.Count(s.Stuck)), ("age", show.Span(at - Instant.FromDateTimeUtc(s.UnknownSince!.Value)))])}"))}{Tile(
@@ -83,7 +83,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         var week = today.PlusDays(-6).ToDateOnly();
         return Html.Of(
             $"""
-            {Show.Heading("money", w["overview.money"])}<p class="soft">{w["overview.money.note"]}</p>
+            {Show.Heading("money", w["overview.money"])}<p class="soft">{w["overview.money.note", ("zone", show.Zone.Id)]}</p>
             {Show.Table(w["overview.money"],
                 [w["money.currency"], "#" + w["money.charged.today"], "#" + w["money.charged.week"], "#" + w["money.charged.month"], "#" + w["money.recovered.month"], "#" + w["money.failed.month"], "#" + w["money.due"], "#" + w["money.pastdue"], "#" + w["money.suspended"]],
                 currencies.Select(c =>
@@ -146,7 +146,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
             """);
     }
 
-    private static Html Recovery(Show show, RecoveryOfYear? year, string currency, LocalDate today)
+    private static Html Recovery(Show show, RecoveryOfYear? year, string currency)
     {
         var w = show.Words;
         if (year is null)
@@ -162,14 +162,14 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         var weeks = Enumerable.Range(0, 53).Select(i => monday.PlusWeeks(i - 52).ToDateOnly()).ToList();
         var byWeek = mine.Where(c => c.Week is not null).ToLookup(c => c.Week!.Value);
         var all = mine.Where(c => c.Week is not null).ToList();
-        var months = Enumerable.Range(0, 12).Select(i => new LocalDate(today.Year, today.Month, 1).PlusMonths(i - 11).ToDateOnly()).ToList();
+        var months = Enumerable.Range(0, 12).Select(i => year.AsOf.InUtc().Date.With(DateAdjusters.StartOfMonth).PlusMonths(i - 11).ToDateOnly()).ToList();
         var bySteps = mine.Where(c => c.Step is not null).ToList();
         var steps = bySteps.Select(c => c.Step!.Value).Distinct().Order().ToList();
         var codes = mine.Where(c => c.Code is not null).GroupBy(c => c.Code!, StringComparer.Ordinal).OrderByDescending(g => g.Sum(c => c.Count)).ToList();
         return Html.Of(
             $"""
             {Show.Heading("recovery", w["recovery.title", ("currency", currency)])}<p class="big"><b>{show.Percent(Recovered(all, c => c.Count), Decided(all, c => c.Count))}</b> {w["recovery.count"]} · <b>{show.Percent(Recovered(all, c => c.Amount), Decided(all, c => c.Amount))}</b> {w["recovery.amount"]}</p>
-            <p class="soft">{w["recovery.note"]} {w["overview.asof"]} {show.Time(year.AsOf)} UTC.</p>
+            <p class="soft">{w["recovery.note"]} {w["overview.asof"]} {show.Time(year.AsOf)}.</p>
             <figure>
             {Chart.Bars(w["recovery.alternative", ("currency", currency), ("rate", show.Percent(Recovered(all, c => c.Count), Decided(all, c => c.Count)))],
                 [.. weeks.Select(d => (Day: d, Rate: Share(byWeek[d], c => c.Count))).Select(d => new Bar(Iso(d.Day) + ": " + show.Percent((long)((d.Rate ?? 0) * 1000), 1000), 0, (d.Rate ?? 0) * 100))], 100, show.Percent(1, 1))}<figcaption class="soft">{w["recovery.byweek"]}</figcaption>

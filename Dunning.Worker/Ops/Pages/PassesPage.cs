@@ -29,7 +29,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
     private async Task ShowAsync(HttpContext http)
     {
         var (visit, at, ct) = (http.Ops(), now(), http.RequestAborted);
-        var (show, w) = (new Show(visit.Words), visit.Words);
+        var (show, w) = (new Show(visit), visit.Words);
         var asked = http.Request.Query["pass"].ToString();
         var pass = JobSettings.Passes.Any(p => Texts.Pass[p] == asked) ? asked : null;
         var backlog = (await _overview.BacklogAsync(at, ct)).ToDictionary(b => b.Pass, StringComparer.Ordinal);
@@ -41,7 +41,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
             Title = w["nav.passes"],
             Body = Html.Of(
                 $"""
-                <p class="soft">{w["pass.intro"]} {show.Time(at)} UTC</p>
+                <p class="soft">{w["pass.intro"]} {show.Time(at)}</p>
                 {(worker.Mismatch is { } why ? OpsFrame.Told(new OpsFlash(why, IsFault: true)) : Html.Empty)}{Show.Table(w["nav.passes"],
                     [w["pass.name"], w["pass.last"], "#" + w["pass.duration"], w["pass.outcome"], "#" + w["pass.failures"], w["pass.next"], "#" + w["pass.backlog"], w["pass.oldest"]],
                     JobSettings.Passes.Select(p => Row(show, Texts.Pass[p], states[Texts.Pass[p]].FirstOrDefault(), backlog.GetValueOrDefault(Texts.Pass[p]), NextOf(p, at), at)))}{GuardsOf(visit, show, stands, trips)}{RunForm(visit, show, pass)}
@@ -78,7 +78,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
             {Show.Heading("guards", w["guard.title"])}<p class="soft">{w["guard.note"]}</p>
             {Show.Table(w["guard.title"], [w["guard.kind"], "#" + w["guard.taken"], "#" + w["guard.limit"], w["case.state"]],
                 stands.Select(g => Show.Row(Show.Head(Html.Text(w["guard." + Guards.NameOf(g.Kind)])), Show.Figure(show.Count(g.Taken)), Show.Figure(show.Count(g.Limit)),
-                    Show.Cell(g.TrippedAt is not { } at ? Show.Badge("good", w["guard.open"]) : Html.Of($"{Show.Badge("bad", w["guard.tripped"])} {w["guard.tripped.since", ("n", show.Count(g.Wanted ?? 0))]} {show.Time(at)} UTC")))))}{Html.Each(stands.Where(g => g.TrippedAt is not null), g => !visit.User.May(OpsRole.Admin) ? Html.Of($"<p>{w["guard.admin"]}</p>\n") : OpsForm.Post(
+                    Show.Cell(g.TrippedAt is not { } at ? Show.Badge("good", w["guard.open"]) : Html.Of($"{Show.Badge("bad", w["guard.tripped"])} {w["guard.tripped.since", ("n", show.Count(g.Wanted ?? 0))]} {show.Time(at)}")))))}{Html.Each(stands.Where(g => g.TrippedAt is not null), g => !visit.User.May(OpsRole.Admin) ? Html.Of($"<p>{w["guard.admin"]}</p>\n") : OpsForm.Post(
                     visit, "/ops/passes/approve", w["guard.approve", ("kind", w["guard." + Guards.NameOf(g.Kind)])], OpsForm.Hidden("kind", Guards.NameOf(g.Kind)), isGrave: true))}{(trips.All(t => t.ApprovedAt is null) ? Html.Empty : Html.Of($"<details><summary>{w["guard.past"]}</summary>{Show.Table(w["guard.past"], [w["guard.kind"], w["guard.tripped.at"], "#" + w["guard.wanted"], w["guard.approved"], w["audit.reason"]],
                         trips.Where(t => t.ApprovedAt is not null).Select(t => Show.Row(Show.Head(Html.Text(w["guard." + Guards.NameOf(t.Kind)])), Show.Short(show.Time(t.At)), Show.Figure(show.Count(t.Wanted)), Show.Cell(Html.Of($"{t.ApprovedBy} {show.Time(t.ApprovedAt!.Value)}")), Show.Cell(t.ApprovedReason))))}</details>"))}
 
@@ -107,7 +107,7 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
         }
         await desk.NoteAsync(mandate, AuditAct.RunPass, asked, http.RequestAborted);
         await trigger(pass, http.RequestAborted);
-        await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["pass.run.done", ("pass", new Show(w).Name("pass", asked))]));
+        await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["pass.run.done", ("pass", new Show(http.Ops()).Name("pass", asked))]));
     }
 
     private async Task ApproveAsync(HttpContext http)

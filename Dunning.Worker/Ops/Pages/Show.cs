@@ -6,11 +6,20 @@ using NodaTime.Text;
 
 namespace Dunning.Ops.Pages;
 
-/// <summary>How the pages write numbers, instants and tables in one language. Instants are UTC, and where they stand it says so.</summary>
-internal sealed class Show(OpsWords words)
+/// <summary>How the pages write numbers, instants and tables in one language. Each instant says its zone by the abbreviation of that moment.</summary>
+internal sealed class Show(OpsWords words, DateTimeZone zone)
 {
-    private static readonly LocalDateTimePattern s_minute = LocalDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm");
+    private static readonly ZonedDateTimePattern s_minute = ZonedDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm x", null);
     private static readonly LocalDateTimePattern s_second = LocalDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm:ss");
+
+    /// <summary>As this operator reads it.</summary>
+    public Show(OpsVisit visit)
+        : this(visit.Words, visit.Zone)
+    {
+    }
+
+    /// <summary>The zone of instants, and of the days that the pages count by.</summary>
+    public DateTimeZone Zone { get; } = zone;
 
     /// <summary>The texts.</summary>
     public OpsWords Words { get; } = words;
@@ -29,16 +38,16 @@ internal sealed class Show(OpsWords words)
     public string Percent(long part, long whole) => whole == 0 ? "–" : Words["number.percent",
         ("number", ((decimal)part * 100 / whole).ToString("F1", CultureInfo.InvariantCulture).Replace(".", Words["number.decimal"], StringComparison.Ordinal))];
 
-    /// <summary>An instant to the minute, UTC.</summary>
+    /// <summary>An instant to the minute.</summary>
     public Html Time(DateTime utc) => Time(Instant.FromDateTimeUtc(DateTime.SpecifyKind(utc, DateTimeKind.Utc)));
 
-    /// <summary>An instant to the minute, UTC.</summary>
-    public Html Time(Instant at) => Html.Of($"""<time datetime="{InstantPattern.General.Format(at)}">{s_minute.Format(at.InUtc().LocalDateTime)}</time>""");
+    /// <summary>An instant to the minute.</summary>
+    public Html Time(Instant at) => Html.Of($"""<time datetime="{InstantPattern.General.Format(at)}">{s_minute.Format(at.InZone(Zone))}</time>""");
 
-    /// <summary>An instant to the minute, UTC, or a dash.</summary>
+    /// <summary>An instant to the minute, or a dash.</summary>
     public Html Time(DateTime? utc) => utc is { } at ? Time(at) : Html.Text("–");
 
-    /// <summary>An instant to the second, UTC.</summary>
+    /// <summary>An instant to the second, UTC: for files, which have no place to say another zone.</summary>
     public static string Seconds(DateTime utc) => s_second.Format(LocalDateTime.FromDateTime(utc));
 
     /// <summary>A day, as a table has it.</summary>

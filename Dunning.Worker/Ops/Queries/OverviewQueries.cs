@@ -1,5 +1,6 @@
 using Dapper;
 using Dunning.Postgres;
+using Dunning.Time;
 using NodaTime;
 using Npgsql;
 
@@ -7,7 +8,7 @@ namespace Dunning.Ops.Queries;
 
 #pragma warning disable CS1591 // rows for one page; their names say what they are
 
-/// <summary>What attempts came to on one day (UTC) in one currency: minor units, what was given back taken off.</summary>
+/// <summary>What attempts came to on one day in one currency: minor units, what was given back taken off.</summary>
 public sealed record TakingsRow(DateOnly Day, string Currency, long Charges, long Charged, long Recoveries, long Recovered, long Failures, long Failed);
 
 /// <summary>What is owed now, in one currency.</summary>
@@ -44,15 +45,17 @@ public sealed record CaseCountRow(DateOnly? Week, DateOnly? Month, string Curren
 internal sealed class OverviewQueries(NpgsqlDataSource source)
 {
     /// <summary>
-    /// What the attempts of each of these days came to. Day by day: each is summed as it is read, where all at once would be sorted first.
+    /// What the attempts of each of these days, as that zone has them, came to. Day by day: each is summed as it is read, where all at once would be sorted first.
     /// </summary>
-    public async Task<IReadOnlyList<TakingsRow>> TakingsAsync(LocalDate first, LocalDate last, CancellationToken ct)
+    public async Task<IReadOnlyList<TakingsRow>> TakingsAsync(LocalDate first, LocalDate last, DateTimeZone zone, CancellationToken ct)
     {
+        // Where days begin is for the program's zones to say: the database may not know the zone, or know it otherwise.
+        var days = Enumerable.Range(0, Period.DaysBetween(first, last) + 1).Select(first.PlusDays).ToList();
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<TakingsRow>(new CommandDefinition(
             """
-            select d.day::date as day, t.*
-            from generate_series(@since at time zone 'UTC', @last at time zone 'UTC', interval '1 day') d(day)
+            select d.day, t.*
+            from unnest(@days, @starts, @ends) d(day, starts, ends)
             cross join lateral (
                 select currency,
                        count(*) filter (where state = 'succeeded') as charges,
@@ -62,11 +65,17 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
                        count(*) filter (where state = 'failed') as failures,
                        coalesce(sum(amount) filter (where state = 'failed'), 0)::bigint as failed
                 from dunning.charge
-                where first_called_at >= d.day at time zone 'UTC' and first_called_at < (d.day + interval '1 day') at time zone 'UTC'
+                where first_called_at >= d.starts and first_called_at < d.ends
                 group by currency) t
             order by 1, 2
             """,
-            new { since = first.AtMidnight().InUtc().ToInstant().Utc(), last = last.AtMidnight().InUtc().ToInstant().Utc() }, cancellationToken: ct))).AsList();
+            new
+            {
+                days = days.Select(d => d.ToDateOnly()).ToArray(), starts = days.Select(Start).ToArray(), ends = days.Select(d => Start(d.PlusDays(1))).ToArray(),
+            },
+            cancellationToken: ct))).AsList();
+
+        DateTime Start(LocalDate day) => LocalClock.StartOf(day, zone).Utc();
     }
 
     /// <summary>What is owed now.</summary>

@@ -160,7 +160,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             await AskToSignInAsync(http);
             return false;
         }
-        var visit = new SessionVisit(id!, row, frame.Texts.In(row.Language), sessions);
+        var visit = new SessionVisit(id!, row, frame.Texts.In(row.Language), settings.Zone, sessions);
         http.Features.Set<OpsVisit>(visit);
         if (!visit.User.May(role))
         {

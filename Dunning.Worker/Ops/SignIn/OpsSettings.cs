@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Dunning.Hosting;
 using Dunning.Ops.Frame;
+using Dunning.Time;
 using NodaTime;
 
 namespace Dunning.Ops.SignIn;
@@ -28,6 +29,9 @@ public sealed record OpsSettings
 
     /// <summary><c>Ops:TrustedProxies</c>: addresses or networks of the proxies before the service, beside this machine's, whose word on who asks and how is taken.</summary>
     public ImmutableArray<IPNetwork> TrustedProxies { get; init; } = [];
+
+    /// <summary><c>Ops:TimeZone</c>: the zone in which the pages tell the time and where their days begin. Default UTC.</summary>
+    public DateTimeZone Zone { get; init; } = DateTimeZone.Utc;
 
     /// <summary>An identity provider; null: none.</summary>
     internal OidcSettings? Oidc { get; init; }
@@ -70,6 +74,11 @@ public sealed record OpsSettings
                 faults.Add($"Ops:TrustedProxies has '{text}', but must be IP addresses or networks parted by commas, such as 10.0.0.5, 10.1.0.0/16");
             }
         }
+        var zone = Given("Ops:TimeZone") ?? "UTC";
+        if (!LocalClock.IsZone(zone))
+        {
+            faults.Add($"Ops:TimeZone is '{zone}', but must be an IANA time zone, such as Europe/Paris");
+        }
         var oidc = ReadOidc();
         return faults.Count > 0 ? (null, faults.ToImmutable()) : (new OpsSettings
         {
@@ -79,6 +88,7 @@ public sealed record OpsSettings
             Lasts = Duration.FromHours(hours),
             AllowedHosts = hosts,
             TrustedProxies = proxies.ToImmutable(),
+            Zone = ZoneData.Current[zone],
             Oidc = oidc,
         }, []);
 

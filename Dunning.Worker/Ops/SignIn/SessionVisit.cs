@@ -5,13 +5,16 @@ using NodaTime;
 namespace Dunning.Ops.SignIn;
 
 /// <summary>One request within a session.</summary>
-internal sealed class SessionVisit(byte[] id, OpsSessionRow row, OpsWords words, OpsSessions sessions) : OpsVisit
+internal sealed class SessionVisit(byte[] id, OpsSessionRow row, OpsWords words, DateTimeZone zone, OpsSessions sessions) : OpsVisit
 {
     /// <inheritdoc/>
     public override OpsUser User { get; } = new(row.Name, OpsRoles.TryParse(row.Role, out var role) ? role.Value : OpsRole.Viewer);
 
     /// <inheritdoc/>
     public override OpsWords Words { get; } = words;
+
+    /// <inheritdoc/>
+    public override DateTimeZone Zone { get; } = zone;
 
     /// <inheritdoc/>
     public override string FormToken { get; } = OpsSessions.FormTokenOf(id);

@@ -1,9 +1,8 @@
 using System.Globalization;
 using Dapper;
 using Dunning.Ops.Frame;
+using Dunning.Ops.Pages;
 using Dunning.Postgres;
-using NodaTime;
-using NodaTime.Text;
 using Npgsql;
 
 namespace Dunning.Ops.SignIn;
@@ -24,7 +23,6 @@ internal sealed class SignInPages(
     private const string Secret = "password";
     private const string OneTime = "token";
 
-    private static readonly InstantPattern s_instant = InstantPattern.CreateWithInvariantCulture("uuuu-MM-dd HH:mm 'UTC'");
 
     private readonly SignInLimits _limits = new(source, time);
     private readonly OpsUsers _users = new(source, time);
@@ -202,7 +200,7 @@ internal sealed class SignInPages(
     private Task ShowMeAsync(HttpContext http)
     {
         var visit = (SessionVisit)http.Ops();
-        var words = visit.Words;
+        var (show, words) = (new Show(visit), visit.Words);
         return frame.WriteAsync(http, new OpsPage
         {
             Title = words["me.title"],
@@ -211,8 +209,8 @@ internal sealed class SignInPages(
                 <dl class="facts">
                 <dt>{words["me.name"]}</dt><dd>{visit.User.Name}</dd>
                 <dt>{words["me.role"]}</dt><dd>{words["role." + OpsRoles.NameOf(visit.User.Role)]}</dd>
-                <dt>{words["me.since"]}</dt><dd>{s_instant.Format(visit.BeganAt)}</dd>
-                <dt>{words["me.until"]}</dt><dd>{s_instant.Format(visit.EndsAt)}</dd>
+                <dt>{words["me.since"]}</dt><dd>{show.Time(visit.BeganAt)}</dd>
+                <dt>{words["me.until"]}</dt><dd>{show.Time(visit.EndsAt)}</dd>
                 </dl>
                 {OpsForm.Post(visit, "/ops/me/everywhere", words["me.everywhere"], asksReason: false)}
                 """),
