@@ -28,8 +28,8 @@ internal static partial class ServiceCommand
         var (name, user, isDry) = (Name(), User(), new Option<bool>("--dry-run") { Description = "Show what would be done, and do nothing" });
         var command = new Command("install",
             """
-            Install this very file as a service that starts with the machine, with the settings of --config. Its state goes to /var/lib/dunning, on Windows to
-            ProgramData\Dunning. It is not started yet: try the settings with 'dunning doctor' first.
+            Install this very file as a service that starts with the machine, with the settings of --config. Its state goes to /var/lib/dunning, on Windows,
+            with its log, to the folder of its settings. It is not started yet: try the settings with 'dunning doctor' first.
             """)
         { name, user, isDry };
         command.SetAction(async (parsed, ct) =>
@@ -105,12 +105,15 @@ internal static partial class ServiceCommand
     private static int RunOnWindows(CommandContext context, ParseResult parsed, string name) =>
         WindowsService.Run(name, async (manager, ct) =>
         {
-            // A service has no console: what would be told there goes into a file beside its settings' state.
-            var folder = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "Dunning");
+            // A service has no console: all that would be told there, its log too, goes into a file beside its settings.
+            var folder = parsed.GetValue(context.Options.Config)?.DirectoryName
+                ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "Dunning");
             Directory.CreateDirectory(folder);
             Directory.SetCurrentDirectory(folder);
-            await using var log = TextWriter.Synchronized(new StreamWriter(
-                new FileStream(Path.Combine(folder, "start.log"), FileMode.Create, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true });
+            await using var file = new LogFile(Path.Combine(folder, name + ".log"));
+            Console.SetOut(file.Writer());
+            Console.SetError(file.Writer());
+            await using var log = file.Writer();
             try
             {
                 return await RunCommand.RunAsync(context with { Output = log, Error = log }, parsed, manager, ct);
