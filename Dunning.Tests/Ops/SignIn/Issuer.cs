@@ -42,21 +42,27 @@ internal sealed class Issuer : IAsyncDisposable
 
     public TimeProvider Time { get; set; } = TimeProvider.System;
 
+    /// <summary>How a client proves itself, as discovery says it; "none": by PKCE alone.</summary>
+    public string Takes { get; init; } = "client_secret_basic";
+
+    /// <summary>What it answers in place of a token; null: the token.</summary>
+    public (int Status, string Body)? Breaks { get; set; }
+
     public int Tokens { get; private set; }
 
-    public static async Task<Issuer> StartAsync()
+    public static async Task<Issuer> StartAsync(string takes = "client_secret_basic")
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
-        var issuer = new Issuer(app);
+        var issuer = new Issuer(app) { Takes = takes };
         app.MapGet("/.well-known/openid-configuration", () => Results.Json(new Dictionary<string, object>
         {
             ["issuer"] = issuer.Url,
             ["authorization_endpoint"] = issuer.Url + "/authorize",
             ["token_endpoint"] = issuer.Url + "/token",
             ["jwks_uri"] = issuer.Url + "/keys",
-            ["token_endpoint_auth_methods_supported"] = new[] { "client_secret_basic" },
+            ["token_endpoint_auth_methods_supported"] = new[] { takes },
         }));
         app.MapGet("/keys", () => Results.Json(new { keys = new[] { issuer.PublicKey() } }));
         app.MapGet("/authorize", issuer.Authorize);
@@ -98,8 +104,13 @@ internal sealed class Issuer : IAsyncDisposable
     {
         Tokens++;
         var form = await request.ReadFormAsync();
+        if (Breaks is { } broken)
+        {
+            return Results.Text(broken.Body, "application/json", statusCode: broken.Status);
+        }
         var basic = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.EscapeDataString(Client) + ":" + Uri.EscapeDataString(Secret)));
-        if (request.Headers.Authorization != basic || !_codes.TryRemove(form["code"].ToString(), out var begun) || form["redirect_uri"] != begun.Redirect
+        var proof = (Takes, request.Headers.Authorization.ToString(), form["client_id"].ToString(), form["client_secret"].ToString());
+        if ((proof != ("client_secret_basic", basic, "", "") && proof != ("client_secret_post", "", Client, Secret) && proof != ("none", "", Client, "")) || !_codes.TryRemove(form["code"].ToString(), out var begun) || form["redirect_uri"] != begun.Redirect
             || WebEncoders.Base64UrlEncode(SHA256.HashData(Encoding.ASCII.GetBytes(form["code_verifier"].ToString()))) != begun.Challenge)
         {
             return Results.BadRequest(new { error = "invalid_grant" });

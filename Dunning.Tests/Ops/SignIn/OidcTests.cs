@@ -186,6 +186,51 @@ public sealed class OidcTests
             : []);
     }
 
+    [Theory]
+    [InlineData("client_secret_post")]
+    [InlineData("none")]
+    public async Task A_client_proves_itself_as_the_provider_takes_it_and_an_answer_without_a_token_lets_nobody_in(string takes)
+    {
+        await using var issuer = await Issuer.StartAsync(takes);
+        await using var ops = await OpsRig.NewAsync(hasUsers: false,
+            ("Ops:Oidc:Authority", issuer.Url), ("Ops:Oidc:ClientId", Issuer.Client), ("Ops:Oidc:ClientSecret", takes == "none" ? "" : Issuer.Secret),
+            ("Ops:Oidc:RoleClaim", "realm_access.roles"), ("Ops:Oidc:Roles:Viewer", "dunning-readers"), ("Ops:PublicUrl", "https://dunning.example.com"));
+        using var browser = ops.Browser();
+        Assert.Equal((HttpStatusCode.SeeOther, ""), await ThroughAsync());
+
+        // By RFC 9207 an answer may say whose it is.
+        Assert.Equal((HttpStatusCode.SeeOther, ""), await ThroughAsync("&iss=" + Uri.EscapeDataString(issuer.Url)));
+        Assert.Equal((HttpStatusCode.Forbidden, "token"), await ThroughAsync("&iss=https%3A%2F%2Fevil.example"));
+
+        foreach (var (status, body, answer) in ((int, string, (HttpStatusCode, string))[])
+            [
+                (400, """{"error":"invalid_grant"}""", (HttpStatusCode.Forbidden, "token")),
+                (200, """{"error":"invalid_grant"}""", (HttpStatusCode.Forbidden, "token")),
+                (200, """{"access_token":"x","token_type":"Bearer"}""", (HttpStatusCode.Forbidden, "token")),
+                (200, """{"access_token":"x","token_type":"Bearer","id_token":5}""", (HttpStatusCode.Forbidden, "token")),
+                (503, "", (HttpStatusCode.ServiceUnavailable, "unreachable")),
+                (200, "no JSON", (HttpStatusCode.ServiceUnavailable, "unreachable")),
+                (200, "[]", (HttpStatusCode.ServiceUnavailable, "unreachable")),
+                (200, $"\"{new string('x', 300_000)}\"", (HttpStatusCode.ServiceUnavailable, "unreachable")),
+            ])
+        {
+            issuer.Breaks = (status, body);
+            Assert.Equal((body, answer), (body, await ThroughAsync()));
+        }
+
+        async Task<(HttpStatusCode, string)> ThroughAsync(string more = "")
+        {
+            using var start = await browser.GetAsync("/ops/sign-in/oidc");
+            using var http = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
+            using var led = await http.GetAsync(start.Headers.Location);
+            Assert.Equal("https://dunning.example.com/ops/sign-in/callback", led.Headers.Location!.GetLeftPart(UriPartial.Path));
+            using var answer = await browser.GetAsync(led.Headers.Location.PathAndQuery + more);
+            var text = WebUtility.HtmlDecode(await answer.Content.ReadAsStringAsync());
+            return (answer.StatusCode, text.Contains("its token is not valid here", StringComparison.Ordinal) ? "token"
+                : text.Contains("does not answer", StringComparison.Ordinal) ? "unreachable" : "");
+        }
+    }
+
     [Fact]
     public async Task A_sign_in_makes_no_key_and_leaves_nothing_of_itself_in_the_log()
     {
