@@ -98,7 +98,11 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         Assert.Contains("its invoice is voided: refund under way since", under, StringComparison.Ordinal);
         Assert.DoesNotContain("taken twice", under, StringComparison.Ordinal);
         Assert.Contains(", refund under way since 20", await DoneAsync("invoices", "show", number), StringComparison.Ordinal);
-        await _rig.WaitAsync(async () => await _rig.ScalarAsync<bool>("select at <= now() from dunning.due where account_id = 'a1' and pass = 'reconcile'"));
+        // As a minute later, which a refund waits after its charge.
+        await ExecuteAsync("""
+            update dunning.charge set last_called_at = last_called_at - interval '2 minutes', first_called_at = first_called_at - interval '2 minutes' where account_id = 'a1' and refund_due;
+            update dunning.due set at = at - interval '2 minutes' where account_id = 'a1' and pass = 'reconcile'
+            """);
         await DoneAsync("pass", "reconcile", "--reason", "refund now", "--by", "anna");
 
         Assert.Equal(1, await _rig.ScalarAsync<int>("select count(*) from dunning.charge where account_id = 'a1' and state = 'succeeded' and not refund_due and refunded = amount"));
