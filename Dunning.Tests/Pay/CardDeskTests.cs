@@ -24,12 +24,12 @@ public sealed class CardDeskTests
 
         // Everybody looks at the same time, and later again.
         var visit = await stripe.StartAsync("a1");
-        stripe.Wire.Give("pm_new", "mastercard", "5454", 8, 2031);
+        stripe.Wire.Give("pm_new", "mastercard", "5454", 8, 2099);
         await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => stripe.FinishAsync(visit)));
         stripe.Time.Advance(TimeSpan.FromMinutes(5));
         await stripe.Cards.RunAsync(default);
         Assert.Equal("done", (await stripe.FinishAsync(visit)).State);
-        Assert.Equal("1 pm_new 2031-08 mastercard 5454 ok", await stripe.MethodAsync("a1"));
+        Assert.Equal("1 pm_new 2099-08 mastercard 5454 ok", await stripe.MethodAsync("a1"));
         Assert.Equal(1, stripe.Triggers);
         await stripe.RunAsync(PassKind.Dun);
         Assert.Equal("paid", await stripe.StateAsync("a1"));
@@ -39,7 +39,7 @@ public sealed class CardDeskTests
         await stripe.Rig.ScalarAsync<string?>(
             $"update dunning.card_session set state = 'open', settled_at = null, next_look_at = started_at, lease_until = null where id = '{visit}'; select null::text");
         Assert.Equal("done", (await stripe.FinishAsync(visit)).State);
-        Assert.Equal("1 pm_new 2031-08 mastercard 5454 ok", await stripe.MethodAsync("a1"));
+        Assert.Equal("1 pm_new 2099-08 mastercard 5454 ok", await stripe.MethodAsync("a1"));
 
         // A customer who closes the window has given a card all the same.
         visit = await stripe.StartAsync("a2");

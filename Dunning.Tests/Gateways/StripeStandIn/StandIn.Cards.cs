@@ -55,7 +55,7 @@ public sealed partial class StandIn
     public Dictionary<string, TestDecline?> Confirmations { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The customer gives a method on the page of the last session.</summary>
-    public void Give(string method, string brand = "visa", string last4 = "4242", int month = 8, int year = 2031) => Locked(() =>
+    public void Give(string method, string brand = "visa", string last4 = "4242", int month = 8, int year = 2099) => Locked(() =>
     {
         var session = _checkouts[^1];
         _given[method] = new GivenMethod(session.Customer, brand, last4, month, year);
