@@ -6,7 +6,11 @@ using Dunning.Jobs;
 
 namespace Dunning.Tests.Jobs;
 
-[Collection(nameof(ServiceRig))]
+/// <summary>Alone in the process while it runs: how long a stop takes is the service's doing then, and not that of tests beside it.</summary>
+[CollectionDefinition(nameof(ServiceTests), DisableParallelization = true)]
+public sealed class StopCollection;
+
+[Collection(nameof(ServiceTests))]
 public sealed class ServiceTests
 {
     [Fact]

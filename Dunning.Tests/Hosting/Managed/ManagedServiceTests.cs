@@ -14,7 +14,7 @@ using Xunit.Abstractions;
 namespace Dunning.Tests.Hosting.Managed;
 
 /// <summary>The service's process as systemd sees it: what it says on the socket, and how it takes signals.</summary>
-[Collection(nameof(ServiceRig))]
+[Collection(nameof(ServiceTests))]
 public sealed class ManagedServiceTests(ITestOutputHelper output)
 {
     private const int Accounts = 2000;
@@ -30,19 +30,15 @@ public sealed class ManagedServiceTests(ITestOutputHelper output)
         using var systemd = new Systemd();
 
         // A gateway that does not answer: its calls outlive the process.
-        using (var process = Start(rig, systemd, "Payments:Sandbox:LatencyMs=60000"))
-        {
-            await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.charge where state = 'in_flight'") >= 100);
-            output.WriteLine($"hanging gateway: {await StopAsync(process, rig)}");
-        }
+        var process = Start(rig, systemd, "Payments:Sandbox:LatencyMs=60000");
+        await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.charge where state = 'in_flight'") >= 100);
+        output.WriteLine($"hanging gateway: {await StopAsync(process, rig)}");
         var hanging = await rig.ScalarAsync<long>("select count(*) from dunning.charge where state in ('in_flight', 'unknown')");
         Assert.True(hanging >= 100, $"only {hanging} calls were under way: nothing is shown");
 
-        using (var process = Start(rig, systemd, "Payments:Sandbox:LatencyMs=40", "Passes:Concurrency=20", "Passes:BatchSize=100"))
-        {
-            await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.receivable where state = 'paid'") >= 500);
-            output.WriteLine($"working gateway: {await StopAsync(process, rig)}");
-        }
+        process = Start(rig, systemd, "Payments:Sandbox:LatencyMs=40", "Passes:Concurrency=20", "Passes:BatchSize=100");
+        await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.receivable where state = 'paid'") >= 500);
+        output.WriteLine($"working gateway: {await StopAsync(process, rig)}");
         Assert.Equal(hanging, await rig.ScalarAsync<long>("select count(*) from dunning.charge where state in ('in_flight', 'unknown')"));
         Assert.InRange(await rig.ScalarAsync<long>("select count(*) from dunning.receivable where state = 'paid'"), 500, Accounts - 100);
         // What was said is heard a little later on a busy machine.
@@ -78,8 +74,8 @@ public sealed class ManagedServiceTests(ITestOutputHelper output)
         using var systemd = new Systemd();
         var config = Path.Combine(systemd.Folder, "mine.json");
         await File.WriteAllTextAsync(config, "{}");
-        using var process = Start(rig, systemd, ["--config", config]);
-        await rig.WaitAsync(() => Task.FromResult(systemd.Said.Any(s => s.Contains("READY=1"))));
+        var process = Start(rig, systemd, ["--config", config]);
+        await Until(() => systemd.Said.Any(s => s.Contains("READY=1")), () => string.Join(" | ", systemd.Said) + systemd.Output);
         await rig.WaitAsync(async () => await rig.ScalarAsync<long>("select count(*) from dunning.event where type = 'invoice.paid'") == 1);
 
         await File.WriteAllTextAsync(config, """{ "Passes": { "BatchSize": 99 }, "Dunning": { "PurgeAfterDays": 100 }, "Logging": { "LogLevel": { "Dunning.Jobs.PassWorker": "Debug" } } }""");
@@ -163,16 +159,27 @@ public sealed class ManagedServiceTests(ITestOutputHelper output)
         {
             start.ArgumentList.Add(argument);
         }
+        if (IsHangUpIgnored())
+        {
+            // As under nohup: a program would not hear it, nor would one that it starts.
+            (start.FileName, var program) = ("env", start.FileName);
+            start.ArgumentList.Insert(0, "--default-signal=HUP");
+            start.ArgumentList.Insert(1, program);
+        }
         start.Environment["ConnectionStrings__Dunning"] = rig.ConnectionString;
         start.Environment["NOTIFY_SOCKET"] = systemd.Socket;
         start.Environment["WATCHDOG_USEC"] = "1000000";
         var process = Process.Start(start)!;
+        systemd.Processes.Add(process);
         process.OutputDataReceived += (_, line) => systemd.Hear(line.Data);
         process.ErrorDataReceived += (_, line) => systemd.Hear(line.Data);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return process;
     }
+
+    private static bool IsHangUpIgnored() => OperatingSystem.IsLinux()
+        && File.ReadLines("/proc/self/status").First(l => l.StartsWith("SigIgn:", StringComparison.Ordinal))[^1] is '1' or '3' or '5' or '7' or '9' or 'b' or 'd' or 'f';
 
     private static void Signal(Process process, int signal) => Assert.Equal(0, Kill(process.Id, signal));
 
@@ -193,6 +200,9 @@ public sealed class ManagedServiceTests(ITestOutputHelper output)
             _socket.Bind(new UnixDomainSocketEndPoint(Socket));
             _ = ListenAsync();
         }
+
+        /// <summary>Killed with it, should a test have failed before it has stopped them.</summary>
+        public List<Process> Processes { get; } = [];
 
         public string Folder { get; }
 
@@ -230,6 +240,11 @@ public sealed class ManagedServiceTests(ITestOutputHelper output)
 
         public void Dispose()
         {
+            foreach (var process in Processes)
+            {
+                process.Kill();
+                process.Dispose();
+            }
             _socket.Dispose();
             Directory.Delete(Folder, recursive: true);
         }
