@@ -35,6 +35,10 @@ public sealed record BookEvent(Instant At, string Account, string Type)
     public string? Audience { get; init; }
     public string? Plan { get; init; }
     public LocalDate? EndsOn { get; init; }
+
+    /// <summary>Of temporary access, so many times 24 hours.</summary>
+    public int? Days { get; init; }
+
     public LocalDate? PurgeOn { get; init; }
     public Instant? Until { get; init; }
     public string? Template { get; init; }

@@ -43,6 +43,7 @@ public static class EventJson
             Text(json, "audience", e.Audience);
             Text(json, "plan", e.Plan);
             Date(json, "ends_on", e.EndsOn);
+            Number(json, "days", e.Days);
             Date(json, "purge_on", e.PurgeOn);
             if (e.Until is { } until)
             {

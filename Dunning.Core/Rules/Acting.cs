@@ -15,14 +15,11 @@ internal static class Acting
     /// <summary>Takes effect, or tells <c>action.rejected</c> and nothing else.</summary>
     public static void Act(Draft draft, AccountAction action)
     {
-        var isAccepted = draft.File.PurgedAt is null && Accept(draft, action);
-        if (!isAccepted)
+        var cause = draft.File.PurgedAt is null ? Refuse(draft, action) : RejectionCause.AccountPurged;
+        var type = cause is null ? EventTypes.OperatorActed : EventTypes.ActionRejected;
+        if (action.Operator is not null)
         {
-            draft.Tell(draft.New(EventTypes.ActionRejected) with { Do = action.Do, By = action.Operator, Reason = action.Reason });
-        }
-        else if (action.Operator is not null)
-        {
-            draft.Tell(draft.New(EventTypes.OperatorActed) with
+            draft.Tell(draft.New(type) with
             {
                 Do = action.Do,
                 By = action.Operator,
@@ -30,9 +27,14 @@ internal static class Acting
                 Subscription = action.Subscription,
                 PeriodStart = action.PeriodStart,
                 Amount = action.Amount,
-                Code = action.Outcome,
+                Days = action.Days,
+                Code = cause ?? action.Outcome,
                 EndsOn = action.Until,
             });
+        }
+        else if (cause is not null)
+        {
+            draft.Tell(draft.New(type) with { Do = action.Do, Reason = action.Reason });
         }
     }
 
@@ -46,15 +48,11 @@ internal static class Acting
         }
     }
 
-    private static bool Accept(Draft draft, AccountAction action) => action.Do switch
+    /// <summary>Takes effect, and null; or why it can't be done, one of <see cref="RejectionCause"/>.</summary>
+    private static string? Refuse(Draft draft, AccountAction action) => action.Do switch
     {
-        ActionNames.UpdatePaymentMethod => UpdatePaymentMethod(draft, action),
-        ActionNames.Authenticate => Authenticate(draft, action),
         ActionNames.Credit => Credit(draft, action),
         ActionNames.GrantAccess => GrantAccess(draft, action),
-        ActionNames.AddContact => AddContact(draft, action),
-        ActionNames.RemoveContact => RemoveContact(draft, action),
-        ActionNames.SetContact => SetContact(draft, action),
         ActionNames.AbandonCharge => Resolve(draft, action with { Outcome = "never_made" }),
         ActionNames.ResolveCharge => Resolve(draft, action),
         ActionNames.RetryCharge => RetryCharge(draft, action),
@@ -66,6 +64,16 @@ internal static class Acting
         ActionNames.Unexempt => Unexempt(draft, action),
         ActionNames.Hold => Hold(draft, true),
         ActionNames.ReleaseHold => Hold(draft, false),
+        _ => Accept(draft, action) ? null : RejectionCause.Other,
+    };
+
+    private static bool Accept(Draft draft, AccountAction action) => action.Do switch
+    {
+        ActionNames.UpdatePaymentMethod => UpdatePaymentMethod(draft, action),
+        ActionNames.Authenticate => Authenticate(draft, action),
+        ActionNames.AddContact => AddContact(draft, action),
+        ActionNames.RemoveContact => RemoveContact(draft, action),
+        ActionNames.SetContact => SetContact(draft, action),
         _ => draft.File.Subscriptions.FirstOrDefault(s => s.Id == action.Subscription && s.IsLive) is { } subscription
             && subscription.CancelAtPeriodEnd == (action.Do == ActionNames.Resume)
             && AcceptOn(draft, subscription, action),
@@ -145,46 +153,48 @@ internal static class Acting
     }
 
     /// <summary>An operator cancels an invoice; its subscription goes on. What has been paid for it goes back.</summary>
-    private static bool VoidInvoice(Draft draft, AccountAction action)
+    private static string? VoidInvoice(Draft draft, AccountAction action)
     {
-        if (Find(draft, action) is not { Disputed: false } invoice || draft.File.OpenChargeOf(invoice) is not null)
+        if (Find(draft, action) is not { State: InvoiceState.Open or InvoiceState.Paid } invoice)
         {
-            return false;
+            return RejectionCause.AlreadyOver;
         }
-        switch (invoice.State)
+        if (invoice.Disputed)
         {
-            case InvoiceState.Paid:
-                GiveBack(draft, invoice);
-                break;
-            case InvoiceState.Open:
-                break;
-            default:
-                return false;
+            return RejectionCause.InvoiceDisputed;
+        }
+        if (draft.File.OpenChargeOf(invoice) is not null)
+        {
+            return RejectionCause.ChargeWithoutOutcome;
+        }
+        if (invoice.State == InvoiceState.Paid)
+        {
+            GiveBack(draft, invoice);
         }
         Void(draft, invoice);
         Suspending.LeaveIfCleared(draft);
         Suspending.CloseIfDone(draft);
-        return true;
+        return null;
     }
 
     /// <summary>An operator gives up an unpaid invoice: it stays issued, and nobody owes it any more.</summary>
-    private static bool WriteOff(Draft draft, AccountAction action)
+    private static string? WriteOff(Draft draft, AccountAction action)
     {
-        if (Named(draft, action) is not { } invoice)
+        if (Find(draft, action) is not { State: InvoiceState.Open } invoice)
         {
-            return false;
+            return RejectionCause.InvoiceNotUnpaid;
+        }
+        if (draft.File.OpenChargeOf(invoice) is not null)
+        {
+            return RejectionCause.ChargeWithoutOutcome;
         }
         draft.Set(invoice with { State = InvoiceState.WrittenOff, SettledAt = draft.Now, RechargeDue = false, PausedUntil = null });
         draft.Tell(draft.New(EventTypes.InvoiceWrittenOff, invoice));
         StopDunning(draft, invoice);
         Suspending.LeaveIfCleared(draft);
         Suspending.CloseIfDone(draft);
-        return true;
+        return null;
     }
-
-    /// <summary>The unpaid invoice that is named; null: there is none, or an attempt of it has no outcome yet.</summary>
-    private static Invoice? Named(Draft draft, AccountAction action) =>
-        Find(draft, action) is { State: InvoiceState.Open } invoice && draft.File.OpenChargeOf(invoice) is null ? invoice : null;
 
     /// <summary>The invoice that is named, settled ones as far as they are in the file.</summary>
     private static Invoice? Find(Draft draft, AccountAction action) =>
@@ -213,11 +223,19 @@ internal static class Acting
         [.. Stepping.Unpaid(draft.File).Where(i => action.Subscription is null || (i.SubscriptionId == action.Subscription && i.PeriodStart == action.PeriodStart))];
 
     /// <summary>A promise to pay, on one unpaid invoice or on all there are.</summary>
-    private static bool Pause(Draft draft, AccountAction action)
+    private static string? Pause(Draft draft, AccountAction action)
     {
-        if (action.Until is not { } until || until <= draft.Today || until > draft.Today.PlusDays(LongestPause) || Unpaid(draft, action) is not { Count: > 0 } unpaid)
+        if (action.Until is not { } until || until <= draft.Today)
         {
-            return false;
+            return RejectionCause.DateNotAhead;
+        }
+        if (until > draft.Today.PlusDays(LongestPause))
+        {
+            return RejectionCause.DateTooFar;
+        }
+        if (Unpaid(draft, action) is not { Count: > 0 } unpaid)
+        {
+            return NothingUnpaid(action);
         }
         foreach (var invoice in unpaid)
         {
@@ -228,29 +246,36 @@ internal static class Acting
                 NotBefore = invoice.RechargeDue && !IsAskedFor(draft, invoice) ? draft.DueAt(until) : invoice.NotBefore,
             });
         }
-        return true;
+        return null;
     }
+
+    private static string NothingUnpaid(AccountAction action) => action.Subscription is null ? RejectionCause.NothingOwed : RejectionCause.InvoiceNotUnpaid;
 
     private static bool IsAskedFor(Draft draft, Invoice invoice) =>
         invoice.Case is not null && draft.File.Methods.Any(m => !m.IsRetired && (m.Authenticated || m.KnownAt > (invoice.AttemptedAt ?? draft.Now)));
 
     /// <summary>The pause ends today, as it would on its date.</summary>
-    private static bool Unpause(Draft draft, AccountAction action)
+    private static string? Unpause(Draft draft, AccountAction action)
     {
         var paused = Unpaid(draft, action).Where(i => i.PausedUntil is not null).ToList();
         foreach (var invoice in paused)
         {
             Stepping.EndPause(draft, invoice);
         }
-        return paused.Count > 0;
+        return paused.Count > 0 ? null : RejectionCause.NotPaused;
     }
 
     /// <summary>Exempts one debt, or the account for good. A suspension that it alone kept ends.</summary>
-    private static bool Exempt(Draft draft, AccountAction action)
+    private static string? Exempt(Draft draft, AccountAction action)
     {
-        if (action.Subscription is null ? draft.File.Exempt : Find(draft, action) is not { State: InvoiceState.Open, Exempt: false })
+        var named = Find(draft, action);
+        if (action.Subscription is not null && named is not { State: InvoiceState.Open })
         {
-            return false;
+            return RejectionCause.InvoiceNotUnpaid;
+        }
+        if (named?.Exempt ?? draft.File.Exempt)
+        {
+            return RejectionCause.AlreadyExempt;
         }
         foreach (var invoice in Unpaid(draft, action))
         {
@@ -262,15 +287,15 @@ internal static class Acting
         }
         draft.File = draft.File with { Exempt = draft.File.Exempt || action.Subscription is null };
         Suspending.LeaveIfCleared(draft);
-        return true;
+        return null;
     }
 
     /// <summary>Withdraws it: what is past its last warning is warned of anew.</summary>
-    private static bool Unexempt(Draft draft, AccountAction action)
+    private static string? Unexempt(Draft draft, AccountAction action)
     {
         if (action.Subscription is null ? !draft.File.Exempt : Find(draft, action) is not { State: InvoiceState.Open, Exempt: true })
         {
-            return false;
+            return RejectionCause.NotExempt;
         }
         draft.File = draft.File with { Exempt = draft.File.Exempt && action.Subscription is not null };
         foreach (var invoice in Unpaid(draft, action))
@@ -278,18 +303,18 @@ internal static class Acting
             var changed = invoice with { Exempt = invoice.Exempt && action.Subscription is null };
             draft.Set(Stepping.IsExempt(draft.File, changed) ? changed : Suspending.WithWarningAhead(changed));
         }
-        return true;
+        return null;
     }
 
     /// <summary>A legal hold keeps an account from being purged, whatever it owes.</summary>
-    private static bool Hold(Draft draft, bool isHeld)
+    private static string? Hold(Draft draft, bool isHeld)
     {
         if (draft.File.LegalHold == isHeld)
         {
-            return false;
+            return isHeld ? RejectionCause.AlreadyHeld : RejectionCause.NotHeld;
         }
         draft.File = draft.File with { LegalHold = isHeld };
-        return true;
+        return null;
     }
 
     private static bool UpdatePaymentMethod(Draft draft, AccountAction action)
@@ -351,30 +376,38 @@ internal static class Acting
         return true;
     }
 
-    private static bool Credit(Draft draft, AccountAction action)
+    private static string? Credit(Draft draft, AccountAction action)
     {
-        if (action.Amount is not > 0 || action.Amount > Money.MaxInputMinor - draft.File.Credit)
+        if (action.Amount is not > 0)
         {
-            return false;
+            return RejectionCause.Other;
+        }
+        if (action.Amount > Money.MaxInputMinor - draft.File.Credit)
+        {
+            return RejectionCause.CreditTooLarge;
         }
         draft.File = draft.File with { Credit = draft.File.Credit + action.Amount.Value };
         Mailing.Decide(draft, MailTemplates.CreditIssued,
             new MailFacts { Amount = action.Amount, Currency = draft.File.Currency.Code });
-        return true;
+        return null;
     }
 
-    private static bool GrantAccess(Draft draft, AccountAction action)
+    private static string? GrantAccess(Draft draft, AccountAction action)
     {
-        if (action.Days is not (> 0 and <= 3650) || draft.File.Access == Access.Active)
+        if (draft.File.Access == Access.Active)
         {
-            return false;
+            return RejectionCause.NotSuspended;
+        }
+        if (action.Days is not (> 0 and <= 3650))
+        {
+            return action.Days > 0 ? RejectionCause.DaysTooMany : RejectionCause.Other;
         }
         var asked = draft.Now + Duration.FromHours(24 * action.Days.Value);
         var until = draft.File is { Access: Access.Limited, AccessUntil: { } present } ? Instant.Max(present, asked) : asked;
         draft.File = draft.File with { Access = Access.Limited, AccessUntil = until };
         draft.Tell(draft.New(EventTypes.AccountAccessGranted) with { Until = until });
         Mailing.Decide(draft, MailTemplates.AccessGranted, Mailing.DebtOf(draft.File) with { Until = until, PurgeOn = draft.File.PurgeOn });
-        return true;
+        return null;
     }
 
     private static bool AddContact(Draft draft, AccountAction action)
@@ -426,44 +459,48 @@ internal static class Acting
     /// An operator's answer to a stuck charge. In the service one that gives it up is asked for: the charge is looked up once more and its key is spent
     /// first, so that nothing can charge for it later.
     /// </summary>
-    private static bool Resolve(Draft draft, AccountAction action)
+    private static string? Resolve(Draft draft, AccountAction action)
     {
         if (draft.File.Charges.FirstOrDefault(c => c is { State: ChargeState.Unknown, Stuck: true, Resolution: ChargeResolution.None }
             && c.SubscriptionId == action.Subscription && (action.PeriodStart is null || c.PeriodStart == action.PeriodStart)) is not { } charge)
         {
-            return false;
+            return RejectionCause.ChargeNotStuck;
         }
         switch (action.Outcome)
         {
             case "succeeded":
                 Charging.Succeed(draft, charge);
-                return true;
+                return null;
             case "never_made" when !draft.Options.IsService:
                 Charging.NeverMade(draft, charge);
-                return true;
+                return null;
             case "never_made" or "failed":
                 draft.Set(charge with
                 {
                     Resolution = action.Outcome == "failed" ? ChargeResolution.Failed : ChargeResolution.NeverMade,
                     MissedSince = null,
                 });
-                return true;
+                return null;
             default:
-                return false;
+                return RejectionCause.Other;
         }
     }
 
     /// <summary>An operator has one unpaid invoice charged now: it uses up no step.</summary>
-    private static bool RetryCharge(Draft draft, AccountAction action)
+    private static string? RetryCharge(Draft draft, AccountAction action)
     {
         var unpaid = Stepping.Unpaid(draft.File)
             .Where(i => i.SubscriptionId == action.Subscription && (action.PeriodStart is null || i.PeriodStart == action.PeriodStart)).ToList();
-        if (unpaid is not [{ } invoice] || draft.File.OpenChargeOf(invoice) is not null)
+        if (unpaid is not [{ } invoice])
         {
-            return false;
+            return RejectionCause.InvoiceNotUnpaid;
+        }
+        if (draft.File.OpenChargeOf(invoice) is not null)
+        {
+            return RejectionCause.ChargeWithoutOutcome;
         }
         draft.Set(invoice with { RechargeDue = true, NotBefore = null });
-        return true;
+        return null;
     }
 
     /// <summary>Every unpaid invoice is charged whatever the schedule.</summary>

@@ -33,7 +33,7 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         Assert.True(await _rig.ScalarAsync<bool>("select legal_hold from dunning.account where id = 'a1'"));
 
         Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("account", "hold", "a1", "--reason", "twice", "--by", "anna")).Code);
-        Assert.Contains("the action 'hold' by anna was rejected", await DoneAsync("show", "a1"));
+        Assert.Contains("the action 'hold' by anna was rejected: it is held already", await DoneAsync("show", "a1"));
 
         await DoneAsync("account", "release", "a1", "--reason", "audit is over");
         Assert.False(await _rig.ScalarAsync<bool>("select legal_hold from dunning.account where id = 'a1'"));
@@ -138,7 +138,10 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         Assert.Contains("\"exempt\":true", (await DoneAsync("show", "a1", "--json")).Replace(" ", "", StringComparison.Ordinal));
         await DoneAsync("account", "unexempt", "a1", "--reason", "contract ended");
         Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("case", "pause", number, "--until", "tomorrow", "--reason", "x")).Code);
-        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("case", "pause", number, "--until", "2020-01-01", "--reason", "x")).Code);
+        var (code, _, error) = await _rig.CommandAsync("case", "pause", number, "--until", "2020-01-01", "--reason", "x");
+        Assert.Equal((CommandLine.Wanting, $"rejected: {number}: that date is not ahead"), (code, error.Trim()));
+        (code, _, error) = await _rig.CommandAsync("case", "pause", number, "--until", "2999-01-01", "--reason", "x");
+        Assert.Equal((CommandLine.Wanting, $"rejected: {number}: that date is more than a year ahead"), (code, error.Trim()));
         Assert.Equal(0, await _rig.ScalarAsync<int>("select count(*) from dunning.receivable where paused_until is not null or exempt"));
     }
 
@@ -149,7 +152,8 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         Assert.Equal(100, await _rig.ScalarAsync<int>("select credit from dunning.account where id = 'a2'"));
         Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("account", "credit", "a2", "--amount", "0", "--reason", "x")).Code);
         Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("account", "grant-access", "a2", "--days", "3", "--reason", "x")).Code);
-        Assert.Contains("'credit' by anna: goodwill", await DoneAsync("show", "a2"));
+        Assert.Contains("'credit' of 1.00 EUR by anna: goodwill", await DoneAsync("show", "a2"));
+        Assert.Contains("'grant access' for 3 days by ", (await DoneAsync("show", "a2")).Replace("grant_access", "grant access", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -172,7 +176,13 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         await ExecuteAsync(
             "update dunning.receivable set state = 'open', settled_at = null where account_id = 'a2'; update dunning.charge set state = 'unknown', code = null, stuck = true where account_id = 'a2'");
         await DoneAsync("charge", "resolve", second, "--outcome", "never_made", "--reason", "charge resolve", "--by", "anna");
-        await _rig.CommandAsync("mail", "resend", "--all-dead", "--reason", "mail resend", "--by", "anna");
+        // Nothing is in the audit that was not done: no such mail, and a pass that these rules keep from running.
+        Assert.Equal(CommandLine.Wanting, (await _rig.CommandAsync("mail", "resend", "a1", "99", "--reason", "nothing", "--by", "anna")).Code);
+        var (refused, _, why) = await _rig.CommandAsync("pass", "all", "--reason", "refused", "--by", "anna", "--set", "Dunning:ChargeAt=10:00");
+        Assert.Equal(CommandLine.Failed, refused);
+        Assert.Contains("other rules", why);
+        await ExecuteAsync("update dunning.outbox set state = 'dead', settled_at = now(), next_try_at = null where account_id = 'a1'");
+        await DoneAsync("mail", "resend", "--all-dead", "--reason", "mail resend", "--by", "anna");
         await ExecuteAsync("insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values ('purges', now(), 1, 2)");
         await DoneAsync("guard", "approve", "purges", "--reason", "guard approve", "--by", "anna");
 
@@ -183,6 +193,39 @@ public sealed partial class OperatorCommandTests : IAsyncLifetime
         Assert.Equal(
             ["approve_guard", "credit", "exempt", "grant_access", "hold", "pause", "release_hold", "resend_mail", "resolve_charge", "retry_charge", "run_pass", "unexempt", "unpause", "void", "write_off"],
             audit.Select(a => a.Act).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_audit_is_listed_by_command_with_amounts_invoices_and_what_was_rejected_and_why()
+    {
+        var number = await UnpaidOfAsync("a1");
+        await DoneAsync("account", "credit", "a1", "--amount", "150", "--reason", "goodwill", "--by", "anna");
+        await _rig.CommandAsync("case", "pause", number, "--until", "2020-01-01", "--reason", "too late", "--by", "anna");
+        await DoneAsync("pass", "endaccess", "--by", "bob");
+
+        var lines = (await DoneAsync("audit", "--operator", "anna")).Trim().Split(Environment.NewLine);
+        Assert.Equal(2, lines.Length);
+        Assert.Matches($"^....-..-.. ..:..Z  anna  pause \\(rejected\\)  a1, {number}, until 2020-01-01: too late; that date is not ahead$", lines[0]);
+        Assert.Matches("^....-..-.. ..:..Z  anna  credit  a1, 1.50 EUR: goodwill$", lines[1]);
+        Assert.EndsWith("bob  run pass  end_access: by command", (await DoneAsync("audit", "--operator", "bob")).Trim());
+        Assert.DoesNotContain("bob", await DoneAsync("audit", "--account", "a1"));
+        Assert.Contains("nothing", (await DoneAsync("audit", "--since", "2999-01-01")).Replace("no operator has done anything", "nothing", StringComparison.Ordinal));
+        var json = System.Text.Json.JsonDocument.Parse((await DoneAsync("audit", "--act", "pause", "--json")).Trim()).RootElement;
+        Assert.Equal(("date_not_ahead", number, true), (json.GetProperty("cause").GetString(), json.GetProperty("invoice").GetString(), json.GetProperty("rejected").GetBoolean()));
+        Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("audit", "--since", "yesterday")).Code);
+        Assert.Equal(CommandLine.Failed, (await _rig.CommandAsync("audit", "--account", "nobody")).Code);
+    }
+
+    [Fact]
+    public async Task Cases_are_listed_by_command_by_the_filters_of_the_page()
+    {
+        var number = await UnpaidOfAsync("a1");
+        Assert.Contains($"  a1  {number}  ", await DoneAsync("case", "list"));
+        Assert.Contains(", do not honor", await DoneAsync("case", "list", "--search", number));
+        Assert.Equal(2, (await DoneAsync("case", "list", "--code", "do_not_honor", "--order", "largest", "--json")).Trim().Split(Environment.NewLine).Length);
+        Assert.Single((await DoneAsync("case", "list", "--state", "any", "--limit", "1", "--json")).Trim().Split(Environment.NewLine));
+        Assert.Equal("no such case", (await DoneAsync("case", "list", "--mark", "exempt")).Trim());
+        Assert.Equal("", await DoneAsync("case", "list", "--state", "suspended", "--json"));
     }
 
     private async Task ExecuteAsync(string sql)

@@ -42,7 +42,7 @@ public sealed class OperatorDiaries
         await diary.QuietUntilAsync("2026-03-07 08:00");
         // Not twice, and not what is no longer owed.
         Act(diary, ActionNames.WriteOff);
-        await diary.ExpectAsync("2026-03-07 08:30", "action.rejected goodwill write_off");
+        await diary.ExpectAsync("2026-03-07 08:30", "action.rejected invoice_not_unpaid goodwill write_off");
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class OperatorDiaries
         await diary.ExpectAsync(
             "2026-04-20 15:00", "operator.acted goodwill release_hold", "account.purge_postponed 2026-04-27", "email.sent purge_warning");
         diary.Do(ActionNames.ReleaseHold, ByAnna);
-        await diary.ExpectAsync("2026-04-20 16:00", "action.rejected goodwill release_hold");
+        await diary.ExpectAsync("2026-04-20 16:00", "action.rejected not_held goodwill release_hold");
     }
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed class OperatorDiaries
         diary.Do(ActionNames.Hold, ByAnna);
 
         await diary.ExpectAsync(
-            "2026-03-02 10:00", "action.rejected goodwill write_off", "action.rejected goodwill void", "operator.acted goodwill hold", "charge.succeeded",
+            "2026-03-02 10:00", "action.rejected charge_without_outcome goodwill write_off", "action.rejected charge_without_outcome goodwill void", "operator.acted goodwill hold", "charge.succeeded",
             "invoice.paid", "email.sent receipt");
         Assert.True(diary.File.LegalHold);
     }
@@ -94,7 +94,7 @@ public sealed class OperatorDiaries
         Assert.Equal(1, await diary.RefundsAsync());
         // Once: it is voided now.
         Act(diary, ActionNames.VoidInvoice);
-        await diary.ExpectAsync("2026-03-03 11:00", "action.rejected goodwill void");
+        await diary.ExpectAsync("2026-03-03 11:00", "action.rejected already_over goodwill void");
         Assert.Equal(1, await diary.RefundsAsync());
     }
 
@@ -162,7 +162,10 @@ public sealed class OperatorDiaries
         await OpenAndWarnAsync(diary);
         Act(diary, ActionNames.Unpause);
         diary.Do(ActionNames.Pause, a => ByAnna(a) with { Until = new LocalDate(2026, 3, 6) });
-        await diary.ExpectAsync("2026-03-06 10:00", "action.rejected goodwill unpause", "action.rejected goodwill pause");
+        diary.Do(ActionNames.Pause, a => ByAnna(a) with { Until = new LocalDate(2027, 3, 8) });
+        await diary.ExpectAsync(
+            "2026-03-06 10:00", "action.rejected not_paused goodwill unpause", "action.rejected date_not_ahead goodwill 2026-03-06 pause",
+            "action.rejected date_too_far goodwill 2027-03-08 pause");
         diary.Do(ActionNames.Pause, a => ByAnna(a) with { Until = new LocalDate(2026, 3, 20), Subscription = "s", PeriodStart = new LocalDate(2026, 3, 2) });
         await diary.ExpectAsync("2026-03-06 11:00", "operator.acted goodwill 2026-03-20 pause");
         await diary.QuietUntilAsync("2026-03-09 10:00");
@@ -240,7 +243,7 @@ public sealed class OperatorDiaries
         Assert.Null(diary.LastFacts(MailTemplates.PaymentFailed).NextAttemptOn);
         await diary.QuietUntilAsync("2026-06-01 09:00");
         Act(diary, ActionNames.Exempt);
-        await diary.ExpectAsync("2026-06-01 10:00", "action.rejected goodwill exempt");
+        await diary.ExpectAsync("2026-06-01 10:00", "action.rejected already_exempt goodwill exempt");
 
         // Withdrawn: the warning comes first, in full.
         Act(diary, ActionNames.Unexempt);

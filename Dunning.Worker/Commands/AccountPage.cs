@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Collections.ObjectModel;
+using Dunning.Documents;
 using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Model;
@@ -39,9 +40,9 @@ internal sealed record AccountPage(
     /// <summary>The guards that have tripped, and since when: they hold back what <see cref="Ahead"/> says of them.</summary>
     public IReadOnlyDictionary<GuardKinds, Instant> Tripped { get; private init; } = ReadOnlyDictionary<GuardKinds, Instant>.Empty;
 
-    /// <summary>Reads the page, or null when there is no account of that id.</summary>
+    /// <summary>Reads the page, with plans by their names in that language, or null when there is no account of that id.</summary>
     public static async Task<AccountPage?> ReadAsync(
-        Database database, WorkerSettings settings, string id, TimeProvider time, CancellationToken ct)
+        Database database, WorkerSettings settings, string id, TimeProvider time, CancellationToken ct, string language = "en")
     {
         if (await new PostgresQueries(database.Source).ShowAsync(id, ct) is not { } sheet
             || await new PostgresFiles(database.Source).FileAsync(id, ct) is not { } file)
@@ -73,7 +74,7 @@ internal sealed record AccountPage(
             Forecast.Of(file, now, book),
             events.ToImmutable(),
             new AccountWords(rules.Zones[file.TimeZone], file.Currency, methods.GetValueOrDefault,
-                code => catalog.Plans.GetValueOrDefault(code)?.NameIn("en")))
+                code => catalog.Plans.GetValueOrDefault(code)?.NameIn(language)))
         {
             HasOtherRules = await store.GetAsync(PostgresSettings.Rules, ct) is { } known && known != rules.Fingerprint,
             Tripped = tripped,
@@ -103,6 +104,10 @@ internal sealed record AccountPage(
     /// <summary>The row of an invoice, with its number.</summary>
     public InvoiceView? RowOf(Invoice invoice) => Sheet.Invoices.FirstOrDefault(i =>
         i.SubscriptionId == invoice.SubscriptionId && i.PeriodStart == new DateOnly(invoice.PeriodStart.Year, invoice.PeriodStart.Month, invoice.PeriodStart.Day));
+
+    /// <summary>The number of an invoice by its period; null: there is none.</summary>
+    public string? NumberOf(string subscription, LocalDate start) =>
+        Sheet.Invoices.FirstOrDefault(i => i.SubscriptionId == subscription && i.PeriodStart == start.ToDateOnly()) is { } row ? DocumentNumber.Of(row.Series, row.Year, row.Number) : null;
 
     private static PaymentMethod MethodOf(MethodView row) =>
         new() { Id = row.Id, Generation = row.Generation, Token = "", Brand = row.Brand, Last4 = row.Last4 };

@@ -88,6 +88,7 @@ public static class CommandLine
         root.Add(OperatorCommands.Invoice(context));
         root.Add(OperatorCommands.Case(context));
         root.Add(OperatorCommands.Account(context));
+        root.Add(AuditCommand.Create(context));
         root.Add(UserCommand.Create(context));
         root.Add(GuardCommand.Create(context));
         root.Add(HousekeepingCommand.Create(context));

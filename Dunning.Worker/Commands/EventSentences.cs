@@ -20,7 +20,7 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.AccountReactivated => "account reactivated: access is back, and the paid days that were left begin today",
         EventTypes.AccountSuspended => $"account suspended; everything will be purged on {On(e.PurgeOn)} if nothing is paid",
         EventTypes.AccountUnreachable => "none of the contacts can be reached by mail: another address is needed",
-        EventTypes.ActionRejected => $"the action '{e.Do}'{By(e)} was rejected",
+        EventTypes.ActionRejected => $"the action '{e.Do}'{Details(e)}{By(e)} was rejected{(e.By is null ? "" : ": " + RejectionText.Of(e.Code))}{(e is { By: not null, Reason: { } why } ? $" (its reason: {why})" : "")}",
         EventTypes.ChargeAbandoned => $"charge of {Charge(e)} given up: it counts as never made",
         EventTypes.ChargeDuplicate => $"charge of {Charge(e)} took money for what is settled already: it will be refunded",
         EventTypes.ChargeFailed => $"{words.Amount(e.Amount)} declined{On(e.Method)} ({Declined(e.Code)})",
@@ -45,7 +45,7 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.InvoiceWrittenOff => $"invoice of {On(e.PeriodStart)} written off",
         EventTypes.NoticeCleared => "in-app notice taken down",
         EventTypes.NoticePosted => $"in-app notice '{AccountWords.Plain(e.Kind ?? "")}' shown to {AccountWords.Audience(e.Audience ?? "")}",
-        EventTypes.OperatorActed => $"operator's act '{AccountWords.Plain(e.Do ?? "")}'{(e.EndsOn is null ? "" : " until " + On(e.EndsOn))}{By(e)}: {e.Reason}",
+        EventTypes.OperatorActed => $"operator's act '{AccountWords.Plain(e.Do ?? "")}'{Details(e)}{By(e)}: {e.Reason}",
         EventTypes.PaymentDisputed => $"{words.Amount(e.Amount)} disputed{On(e.Method)} ({AccountWords.Plain(e.Reason ?? "no reason given")}): dunning of its invoice stops",
         EventTypes.PaymentDisputeClosed => e.Reason == "won" ? $"the dispute of {Charge(e)} is won" : $"the dispute of {Charge(e)} is lost: the money is gone",
         EventTypes.PaymentReceived => $"{words.Amount(e.Amount)} paid elsewhere ({e.Reason}) for the invoice of {On(e.PeriodStart)}",
@@ -62,6 +62,11 @@ internal sealed class EventSentences(AccountWords words)
         EventTypes.SubscriptionResumed => $"cancellation of subscription {e.Subscription} withdrawn",
         _ => e.Type,
     };
+
+    private string Details(BookEvent e) =>
+        (e.Amount is { } amount ? $" of {words.Amount(amount)}" : "") + (e.EndsOn is null ? "" : " until " + On(e.EndsOn))
+        + (e.Days is null ? "" : $" for {Number(e.Days)} days") + (e is { Type: EventTypes.OperatorActed, Code: { } outcome } ? $" as {AccountWords.Plain(outcome)}" : "")
+        + (e is { PeriodStart: { } start, By: not null } ? $" on the invoice of {AccountWords.Date(start)}" : "");
 
     private static string By(BookEvent e) => e.By is { } name ? $" by {name}" : "";
 

@@ -30,14 +30,14 @@ internal static class OperatorCommands
 
               dunning invoice retry INV-2026-000042 --reason "customer says the card is covered again"
             """,
-            "it is not unpaid, or an attempt of it has no outcome yet", "the next dun pass charges it ('dunning pass dun' does so now)"),
+            "the next dun pass charges it ('dunning pass dun' does so now)"),
         OnInvoice(context, "write-off", ActionNames.WriteOff,
             """
             Give it up: it stays issued, but nobody owes it any more. Its dunning stops, and a suspension that was its last debt's ends. Its subscription goes on.
 
               dunning invoice write-off INV-2026-000042 --reason "company dissolved"
             """,
-            "it is not unpaid, or an attempt of it has no outcome yet", "written off"),
+            "written off"),
         OnInvoice(context, "void", ActionNames.VoidInvoice,
             """
             Cancel it by a credit note: the account credit that it took goes back, its dunning stops, and a suspension that was its last debt's ends. One
@@ -46,7 +46,7 @@ internal static class OperatorCommands
 
               dunning invoice void INV-2026-000042 --reason "issued for a service never used"
             """,
-            "it is voided or written off already, is disputed, or an attempt of it has no outcome yet", "voided by a credit note"),
+            "voided by a credit note"),
     };
 
     public static Command Case(CommandContext context)
@@ -55,13 +55,15 @@ internal static class OperatorCommands
         return new Command(
             "case",
             """
-            Act on the dunning case of one unpaid invoice as an operator. Done also while an attempt of it has no outcome yet.
+            List dunning cases, and act on the case of one unpaid invoice as an operator. Acts are done also while an attempt of it has no outcome yet.
 
+              dunning case list --state suspended
               dunning case pause INV-2026-000042 --until 2026-12-15 --reason "pays by transfer after the board meets"
               dunning case exempt INV-2026-000042 --reason "we owe them a feature first"
             """)
         {
-            OnInvoice(context, "pause", ActionNames.Pause, PauseText("case pause INV-2026-000042"), "it is not unpaid, or that date is not ahead, or more than a year", "paused",
+            CaseListCommand.Create(context),
+            OnInvoice(context, "pause", ActionNames.Pause, PauseText("case pause INV-2026-000042"), "paused",
                 until, (parsed, action) => action with { Until = Date(parsed, until) }),
             OnInvoice(context, "unpause", ActionNames.Unpause,
                 """
@@ -69,7 +71,7 @@ internal static class OperatorCommands
 
                   dunning case unpause INV-2026-000042 --reason "the transfer did not come"
                 """,
-                "it is not paused", "the pause is over"),
+                "the pause is over"),
             OnInvoice(context, "exempt", ActionNames.Exempt,
                 """
                 Let this debt suspend nobody: it is charged and mailed on its days, and each failure is told as one more failed payment. A suspension that was
@@ -77,14 +79,14 @@ internal static class OperatorCommands
 
                   dunning case exempt INV-2026-000042 --reason "we owe them a feature first"
                 """,
-                "it is not unpaid, or exempt already", "exempt: it suspends nobody"),
+                "exempt: it suspends nobody"),
             OnInvoice(context, "unexempt", ActionNames.Unexempt,
                 """
                 Withdraw an exemption: what is past its last warning is warned of anew, in full.
 
                   dunning case unexempt INV-2026-000042 --reason "delivered"
                 """,
-                "it is not exempt", "exempt no more"),
+                "exempt no more"),
         };
     }
 
@@ -110,15 +112,15 @@ internal static class OperatorCommands
 
                   dunning account hold acme --reason "audit until June"
                 """,
-                "it is held already, or purged", "held: it is not purged until it is released"),
+                "held: it is not purged until it is released"),
             OnAccount(context, "release", ActionNames.ReleaseHold,
                 """
                 End a legal hold. A purge that fell due meanwhile is postponed until it has been warned of anew.
 
                   dunning account release acme --reason "audit is over"
                 """,
-                "it is not held, or is purged", "released"),
-            OnAccount(context, "pause", ActionNames.Pause, PauseText("account pause acme", "all that it owes now"), "it owes nothing, or that date is not ahead, or more than a year", "paused",
+                "released"),
+            OnAccount(context, "pause", ActionNames.Pause, PauseText("account pause acme", "all that it owes now"), "paused",
                 until, (parsed, action) => action with { Until = Date(parsed, until) }),
             OnAccount(context, "unpause", ActionNames.Unpause,
                 """
@@ -126,35 +128,35 @@ internal static class OperatorCommands
 
                   dunning account unpause acme --reason "the transfer did not come"
                 """,
-                "nothing of it is paused", "the pause is over"),
+                "the pause is over"),
             OnAccount(context, "exempt", ActionNames.Exempt,
                 """
                 Exempt it for good: charged and mailed, never suspended or purged. If it is suspended, it is active again.
 
                   dunning account exempt acme --reason "key account, we call them"
                 """,
-                "it is exempt already, or purged", "exempt for good"),
+                "exempt for good"),
             OnAccount(context, "unexempt", ActionNames.Unexempt,
                 """
                 Withdraw an exemption: what is past its last warning is warned of anew, in full.
 
                   dunning account unexempt acme --reason "contract ended"
                 """,
-                "it is not exempt, or purged", "exempt no more"),
+                "exempt no more"),
             OnAccount(context, "credit", ActionNames.Credit,
                 """
                 Add to its credit balance, which pays the oldest debt that it covers and is taken by later invoices. Its billing contacts are told.
 
                   dunning account credit acme --amount 1500 --reason "goodwill for the outage"
                 """,
-                "the amount is too much, or it is purged", "credited", amount, (parsed, action) => action with { Amount = parsed.GetValue(amount) }),
+                "credited", amount, (parsed, action) => action with { Amount = parsed.GetValue(amount) }),
             OnAccount(context, "grant-access", ActionNames.GrantAccess,
                 """
                 Give a suspended account access for some days. The purge date does not move. Its billing contacts are told.
 
                   dunning account grant-access acme --days 3 --reason "needs their data to pay us"
                 """,
-                "it is not suspended", "has access for now", days, (parsed, action) => action with { Days = parsed.GetValue(days) }),
+                "has access for now", days, (parsed, action) => action with { Days = parsed.GetValue(days) }),
         };
     }
 
@@ -177,7 +179,7 @@ internal static class OperatorCommands
 
                   dunning charge resolve INV-2026-000042 --outcome never_made --reason "not in the gateway's dashboard"
                 """,
-                "no charge of it is stuck", "the next reconcile pass goes on with it ('dunning pass reconcile' does so now)",
+                "the next reconcile pass goes on with it ('dunning pass reconcile' does so now)",
                 outcome, (parsed, action) => action with { Outcome = parsed.GetValue(outcome) }),
         };
     }
@@ -199,7 +201,7 @@ internal static class OperatorCommands
         """;
 
     private static Command OnInvoice(
-        CommandContext context, string verb, string what, string description, string whyNot, string done,
+        CommandContext context, string verb, string what, string description, string done,
         Option? more = null, Func<ParseResult, AccountAction, AccountAction>? with = null)
     {
         var (number, reason, by) = (InvoicesCommand.NumberArgument(), ReasonOption(), ByOption());
@@ -215,13 +217,13 @@ internal static class OperatorCommands
             var acted = await new OperatorDesk(live.Engine).ActOnInvoiceAsync(
                 new Mandate(parsed.GetValue(by)!, parsed.GetValue(reason)!), given, what, action => with?.Invoke(parsed, action) ?? action, ct)
                 ?? throw await InvoicesCommand.NoneAsync(new PostgresInvoices(live.Database.Source), live.Database, given, ct);
-            return await TellAsync(context, acted, given, whyNot, done);
+            return await TellAsync(context, acted, given, done);
         });
         return command;
     }
 
     private static Command OnAccount(
-        CommandContext context, string verb, string what, string description, string whyNot, string done,
+        CommandContext context, string verb, string what, string description, string done,
         Option? more = null, Func<ParseResult, AccountAction, AccountAction>? with = null)
     {
         var (account, reason, by) = (new Argument<string>("ACCOUNT") { Description = "The account's id" }, ReasonOption(), ByOption());
@@ -236,18 +238,18 @@ internal static class OperatorCommands
             var action = new AccountAction(live.Engine.Now(), parsed.GetValue(account)!, what);
             var acted = await new OperatorDesk(live.Engine).ActAsync(
                 new Mandate(parsed.GetValue(by)!, parsed.GetValue(reason)!), with?.Invoke(parsed, action) ?? action, ct);
-            return await TellAsync(context, acted, action.Account, whyNot, done);
+            return await TellAsync(context, acted, action.Account, done);
         });
         return command;
     }
 
-    private static async Task<int> TellAsync(CommandContext context, Acted acted, string subject, string whyNot, string done)
+    private static async Task<int> TellAsync(CommandContext context, Acted acted, string subject, string done)
     {
         foreach (var e in acted.Decision.Events)
         {
             await context.Output.WriteLineAsync(EventJson.Write(e));
         }
-        await context.Error.WriteLineAsync(acted.IsRejected ? $"rejected: {subject}: {whyNot}" : $"{subject}: {done}");
+        await context.Error.WriteLineAsync(acted.Cause is { } cause ? $"rejected: {subject}: {RejectionText.Of(cause)}" : $"{subject}: {done}");
         return acted.IsRejected ? CommandLine.Wanting : CommandLine.Ok;
     }
 

@@ -81,7 +81,7 @@ internal sealed class SimulationRun : IAsyncDisposable
             return new SimulationRun(
                 simulator, book.Actions,
                 token => AccountState.ReadAsync(database.Source, token),
-                new PostgresFiles(database.Source).FileAsync,
+                (id, token) => new PostgresFiles(database.Source).FileAsync(id, token),
                 now => store.SetAsync(PostgresSettings.Simulation, InstantPattern.General.Format(now), CancellationToken.None),
                 owned);
         }

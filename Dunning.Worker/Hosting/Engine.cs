@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Dunning.Documents;
 using Dunning.Gateways;
 using Dunning.Gateways.GoCardless;
@@ -16,6 +17,7 @@ using Dunning.Passes;
 using Dunning.Pay;
 using Dunning.Ports;
 using Dunning.Postgres;
+using Dunning.Rules;
 using NodaTime;
 
 namespace Dunning.Hosting;
@@ -173,10 +175,7 @@ public sealed class Engine : IAsyncDisposable
     /// <exception cref="EnvironmentException">The database is not known to be the one that this machine charges out of.</exception>
     public async Task<PassReport> RunAsync(PassKind kind, CancellationToken ct, Func<Instant>? clock = null, Action<Decision>? onSaved = null)
     {
-        if (Environment is not null)
-        {
-            await Environment.EnterAsync(ct);
-        }
+        await EnterAsync(ct);
         if (kind is PassKind.Mail or PassKind.All && _settings.Mail.BounceFolder is { } bounces)
         {
             await TakeBouncesAsync(bounces, onSaved, ct);
@@ -221,6 +220,16 @@ public sealed class Engine : IAsyncDisposable
             (await RunnerOver(new TrialBook(Book), gateway, _limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
     }
 
+    /// <summary>Whether a pass may begin at all; where not, it throws.</summary>
+    /// <exception cref="EnvironmentException">The database is not known to be the one that this machine charges out of.</exception>
+    public async Task EnterAsync(CancellationToken ct)
+    {
+        if (Environment is not null)
+        {
+            await Environment.EnterAsync(ct);
+        }
+    }
+
     /// <summary>Takes what a running service may take of new settings: the limits of passes and the pace of mails.</summary>
     public void Reload(WorkerSettings settings)
     {
@@ -238,6 +247,18 @@ public sealed class Engine : IAsyncDisposable
         var decision = await DecideAsync(action.Account, null, (file, now, book) => Pass.Act(file, action, now, book), ct, action.NeedsInvoice);
         _meter?.CountAction(action, decision.Events.Any(e => e.Type == EventTypes.ActionRejected));
         return decision;
+    }
+
+    /// <summary>What an action would come to at the present instant, and what would lie ahead then; nothing is saved. Null: there is no such account.</summary>
+    public async Task<(Decision Decision, ImmutableArray<Prospect> Ahead)?> PreviewAsync(AccountAction action, CancellationToken ct)
+    {
+        if (await new PostgresFiles(Database.Source).FileAsync(action.Account, ct, action.NeedsInvoice) is not { } file)
+        {
+            return null;
+        }
+        var (book, now) = (await RulebookAsync(ct), Now());
+        var decision = Pass.Act(file, action, now, book);
+        return (decision, Forecast.Of(decision.After, now, book));
     }
 
     /// <summary>Decides on what the gateway tells by itself, read anew there.</summary>

@@ -128,6 +128,7 @@ internal static class Json
             Text(json, "audience", e.Audience);
             Text(json, "plan", e.Plan);
             Date(json, "ends_on", e.EndsOn);
+            Number(json, "days", e.Days);
             Date(json, "purge_on", e.PurgeOn);
             Moment(json, "until", e.Until);
             Text(json, "template", e.Template);
@@ -175,6 +176,7 @@ internal static class Json
             Audience = Text(json, "audience"),
             Plan = Text(json, "plan"),
             EndsOn = Date(json, "ends_on"),
+            Days = (int?)Number(json, "days"),
             PurgeOn = Date(json, "purge_on"),
             Until = Moment(json, "until"),
             Template = Text(json, "template"),

@@ -267,6 +267,15 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         return new Outcome(locked.Length, new BatchResult(decisions, faults));
     }
 
+    /// <summary>Whether the database was worked out with these rules, as every claim checks again.</summary>
+    /// <exception cref="ConfigurationMismatchException">With others, or with none yet: no pass may run.</exception>
+    public async Task CheckRulesAsync(CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        CheckRules((await connection.QueryAsync<(string Key, string Value)>(new CommandDefinition(Mark, cancellationToken: ct)))
+            .ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal));
+    }
+
     private async Task<(string[] Ids, string? Number, GuardKinds Barred)> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Lock locking, IWork work, CancellationToken ct)
     {
         await using var both = await connection.QueryMultipleAsync(
@@ -275,6 +284,14 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         var marks = (await both.ReadAsync<(string Key, string Value)>()).ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal);
         var number = await both.ReadSingleAsync<string?>();
         var barred = PostgresGuards.KindsOf(await both.ReadAsync<string>());
+        CheckRules(marks);
+        return !work.MustWait && marks.ContainsKey(PostgresSettings.Rework)
+            ? throw new ConfigurationMismatchException("what is due is being worked out anew: passes wait until that is complete")
+            : (ids, number, guards is null ? GuardKinds.None : barred);
+    }
+
+    private void CheckRules(Dictionary<string, string> marks)
+    {
         if (marks.GetValueOrDefault(PostgresSettings.Rules) is { } known && known != rules)
         {
             throw new ConfigurationMismatchException(
@@ -284,9 +301,6 @@ public sealed class PostgresBook(NpgsqlDataSource source, string rules, SellerId
         {
             throw new ConfigurationMismatchException("the database has not been worked out with any rules yet: that is done when a server starts");
         }
-        return !work.MustWait && marks.ContainsKey(PostgresSettings.Rework)
-            ? throw new ConfigurationMismatchException("what is due is being worked out anew: passes wait until that is complete")
-            : (ids, number, guards is null ? GuardKinds.None : barred);
     }
 
     private static (List<(ReadFile File, Decision Decision)> Decided, List<AccountFault> Faults) DecideAll(ReadFiles read, IWork work, GuardKinds barred)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dapper;
 using Dunning.Hosting;
 using Dunning.Model;
@@ -23,6 +24,15 @@ public sealed record GuardTrip(GuardKinds Kind, Instant At, int Allowed, int Wan
 /// <param name="logger">Where a trip is told.</param>
 public sealed class PostgresGuards(GuardSettings settings, ILogger<PostgresGuards> logger)
 {
+    /// <summary>What the audit says of a trip.</summary>
+    public static string TripText(int wanted, int allowed) => FormattableString.Invariant($"{wanted} wanted in 24 hours, {allowed} allowed");
+
+    /// <summary>The numbers of such a text; null: it is none.</summary>
+    public static (int Wanted, int Allowed)? ReadTrip(string text) =>
+        text.Split(' ') is [var first, "wanted", "in", "24", "hours,", var second, "allowed"]
+        && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var wanted) && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out var allowed)
+            ? (wanted, allowed) : null;
+
     /// <summary>Every kind.</summary>
     internal static readonly GuardKinds[] Kinds = [GuardKinds.Suspensions, GuardKinds.Purges, GuardKinds.Mails];
 
@@ -152,7 +162,7 @@ internal sealed class GuardRoom(
                 "insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values (@kind, @at, @Allowed, @Wanted)",
                 new { kind, at = trip.At.Utc(), trip.Allowed, trip.Wanted }, transaction, cancellationToken: ct));
             await Audit.WriteAsync(
-                connection, transaction, trip.At, new Mandate(AuditAct.Itself, FormattableString.Invariant($"{trip.Wanted} wanted in 24 hours, {trip.Allowed} allowed")),
+                connection, transaction, trip.At, new Mandate(AuditAct.Itself, PostgresGuards.TripText(trip.Wanted, trip.Allowed)),
                 AuditAct.GuardTripped, kind, ct);
         }
         return trips;

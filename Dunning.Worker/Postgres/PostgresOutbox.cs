@@ -86,9 +86,10 @@ public sealed class PostgresOutbox(NpgsqlDataSource source)
 
     /// <summary>
     /// Makes dead mails pending again, as if they had never been tried: of one account and number, or all there are. The Mail pass then sends those that
-    /// are still true. Returns them; an erased account's have no address any more and stay as they are.
+    /// are still true. Returns them; an erased account's have no address any more and stay as they are. What is to be noted of it is, in the same transaction.
     /// </summary>
-    public async Task<IReadOnlyList<OutboxView>> ReviveAsync(string? account, int? number, Instant now, CancellationToken ct)
+    public async Task<IReadOnlyList<OutboxView>> ReviveAsync(
+        string? account, int? number, Instant now, Func<NpgsqlConnection, NpgsqlTransaction, Task> note, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
@@ -111,6 +112,10 @@ public sealed class PostgresOutbox(NpgsqlDataSource source)
             on conflict (account_id, pass) do update set at = least(dunning.due.at, excluded.at)
             """,
             new { ids = revived.Select(r => r.AccountId).ToArray(), parameters.now }, transaction, cancellationToken: ct));
+        if (revived.Count > 0)
+        {
+            await note(connection, transaction);
+        }
         await transaction.CommitAsync(ct);
         return revived;
     }

@@ -70,7 +70,7 @@ public sealed class PagesRig : IAsyncLifetime
         return
         [
             "/ops", "/ops/cases", "/ops/cases?q=atelier&state=", "/ops/cases?state=written_off", "/ops/charges", $"/ops/account?id={Declined}", $"/ops/account?id={Suspended}", $"/ops/account?id={Stuck}", "/ops/passes",
-            "/ops/mails", $"/ops/mails/mail?account={Declined}&mail={mail}&contact=1", "/ops/forecast", "/ops/audit",
+            "/ops/mails", $"/ops/mails/mail?account={Declined}&mail={mail}&contact=1", "/ops/forecast", "/ops/audit", "/ops/passes/waiting?kind=mails",
         ];
     }
 }

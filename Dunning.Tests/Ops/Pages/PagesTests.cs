@@ -1,6 +1,12 @@
 using System.Net;
+using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
+using Dunning.Commands;
+using Dunning.Events;
+using Dunning.Model;
+using Dunning.Ops.Frame;
+using Dunning.Ops.Pages;
 using Dunning.Ops.Queries;
 using Dunning.Postgres;
 using Dunning.Tests.Jobs;
@@ -64,7 +70,7 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         Assert.Equal(HttpStatusCode.SeeOther, (await SendAsync(numbers[1])).StatusCode);
 
         Task<HttpResponseMessage> SendAsync(string number) => browser.PostAsync(
-            "/ops/account/act", ("account", "a11"), ("act", "credit"), ("amount", "1"), ("reason", "clicked twice"), ("__once", number));
+            "/ops/account/act", ("account", "a11"), ("act", "credit"), ("amount", "1"), ("reason", "clicked twice"), ("confirmed", "yes"), ("__once", number));
     }
 
     [Theory]
@@ -264,7 +270,7 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         await ActAsync("a6", "hold", false);
         await ActAsync("a6", "release_hold", false);
         await ActAsync("a14", "grant_access", false, ("days", "3"));
-        await ActAsync("a7", "credit", false, ("amount", "1,50"));
+        await ActAsync("a7", "credit", false, ("amount", "1,50"), ("confirmed", "yes"));
         // What can't be taken back is asked for twice.
         foreach (var (account, act, more) in new[] { ("a8", "write_off", ""), ("a9", "void", ""), ("a15", "resolve_charge", "succeeded") })
         {
@@ -275,7 +281,12 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
             }
             await ActAsync(account, act, true, ("confirmed", "yes"), ("outcome", more));
         }
-        using (var resent = await browser.PostAsync("/ops/mails/resend", ("all", "dead"), ("reason", "test of resend_mail")))
+        using (var asked = await browser.PostAsync("/ops/mails/resend", ("all", "dead"), ("reason", "once")))
+        {
+            Assert.Contains("2 mails to customers are tried again", await asked.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+            Assert.Equal(2, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.outbox where state = 'dead'"));
+        }
+        using (var resent = await browser.PostAsync("/ops/mails/resend", ("all", "dead"), ("reason", "test of resend_mail"), ("confirmed", "yes")))
         {
             Assert.Equal(HttpStatusCode.SeeOther, resent.StatusCode);
         }
@@ -304,6 +315,8 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
             Assert.Contains($"<td>test of {act}</td>", audit, StringComparison.Ordinal);
         }
         Assert.DoesNotContain("<td>once</td>", audit, StringComparison.Ordinal);
+        Assert.Contains("a7 · €1.50", Plain(audit), StringComparison.Ordinal);
+        Assert.Matches("credit,a7,,,,1.50,EUR,,,,,false,,test of credit", await browser.TextAsync("/ops/audit.csv?account=a7"));
         Assert.Contains("test of write_off", await browser.TextAsync("/ops/audit.csv?account=a8"), StringComparison.Ordinal);
         Assert.DoesNotContain("test of pause", await browser.TextAsync("/ops/audit?account=a8"), StringComparison.Ordinal);
         // What the operator says was taken has paid it; and what is paid can be voided there, too.
@@ -312,6 +325,172 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
         Assert.Equal("voided", await rig.Rig.ScalarAsync<string>("select state from dunning.receivable where account_id = 'a15'"));
         Assert.Matches("voided</span><br>(refund of [^<]+ under way since|[^<]+ went back on) 20", await browser.TextAsync("/ops/account?id=a15"));
     }
+
+    [Fact]
+    public async Task A_confirmation_names_whom_it_is_for_and_what_follows_from_it()
+    {
+        using var browser = await rig.Ops.SignInAsync("operator");
+        var owed = await rig.Rig.ScalarAsync<long>("select sum(i.amount_due) from dunning.receivable r join dunning.invoice i using (subscription_id, period_start) where r.account_id = 'a12' and r.state = 'open'");
+        var text = await AskAsync(("account", "a12"), ("act", "credit"), ("amount", "99999999"));
+        foreach (var told in new[]
+            {
+                "<dd>Atelier</dd>", "<dd>€99,999,999.00</dd>", "goes from €0.00 to €99,999,999.00", "The mail 'credit issued' goes to owner@a12.example",
+                $"The credit balance pays €{owed / 100m:0.00} of a12-1", "name=\"confirmed\" value=\"yes\"",
+            })
+        {
+            Assert.Contains(told, text, StringComparison.Ordinal);
+        }
+        Assert.Equal(0, await rig.Rig.ScalarAsync<long>("select credit from dunning.account where id = 'a12'"));
+
+        var number = await rig.NumberAsync(PagesRig.Paid);
+        var paid = await rig.Rig.ScalarAsync<long>($"select amount from dunning.charge where account_id = '{PagesRig.Paid}'");
+        text = await AskAsync(("account", PagesRig.Paid), ("act", "void"), ("number", number));
+        Assert.Contains($"€{paid / 100m:0.00} goes back to a16-card, by the next reconcile pass.", text, StringComparison.Ordinal);
+        Assert.Contains(number, text, StringComparison.Ordinal);
+        Assert.Equal("paid", await rig.Rig.ScalarAsync<string>($"select state from dunning.receivable where account_id = '{PagesRig.Paid}'"));
+
+        async Task<string> AskAsync(params (string, string)[] fields)
+        {
+            using var asked = await browser.PostAsync("/ops/account/act", [.. fields, ("reason", "once")]);
+            Assert.Equal(HttpStatusCode.OK, asked.StatusCode);
+            return Plain(WebUtility.HtmlDecode(await asked.Content.ReadAsStringAsync()));
+        }
+    }
+
+    [Fact]
+    public async Task What_can_not_be_done_says_why_and_the_form_stays_as_it_was_filled_in()
+    {
+        using var browser = await rig.Ops.SignInAsync("operator");
+        var number = await rig.NumberAsync("a5");
+        foreach (var (until, cause) in new[] { ("2020-01-01", "that date is not ahead"), ("2999-01-01", "that date is more than a year ahead"), ("soon", "a date such as 2026-12-15 is needed") })
+        {
+            using var answer = await browser.PostAsync("/ops/account/act", ("account", "a5"), ("act", "pause"), ("number", number), ("until", until), ("reason", "pays by transfer"));
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, answer.StatusCode);
+            var text = WebUtility.HtmlDecode(await answer.Content.ReadAsStringAsync());
+            Assert.Contains(cause, text, StringComparison.Ordinal);
+            Assert.Contains("<details open><summary>Pause until a date", text, StringComparison.Ordinal);
+            Assert.Contains($"name=\"until\" value=\"{until}\"", text, StringComparison.Ordinal);
+            // In this form, and in no other.
+            Assert.Single(Regex.Matches(text, "name=\"reason\" value=\"pays by transfer\""));
+        }
+        var audit = Plain(await browser.TextAsync("/ops/audit?account=a5&act=pause"));
+        Assert.Contains($"a5 · {number}, period from ", audit, StringComparison.Ordinal);
+        Assert.Contains("until 2020-01-01", audit, StringComparison.Ordinal);
+        Assert.Contains("that date is not ahead", audit, StringComparison.Ordinal);
+        Assert.Matches($"pause,a5,{number},a5-1,....-..-..,,,2020-01-01,,,,true,date_not_ahead,pays by transfer", await browser.TextAsync("/ops/audit.csv?account=a5"));
+        var timeline = Plain(await browser.TextAsync("/ops/account?id=a5"));
+        Assert.Matches($"The act 'pause' \\(until 2020-01-01, invoice {number} of ....-..-..\\) of operator was rejected: that date is not ahead. Its reason: pays by transfer", timeline);
+
+        using var other = await browser.PostAsync("/ops/account/act", ("account", "a6"), ("act", "hold"), ("number", number), ("reason", "x"));
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, other.StatusCode);
+        using var passes = await browser.PostAsync("/ops/passes/run", ("pass", "mail"), ("reason", " \u202e"));
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, passes.StatusCode);
+        Assert.Contains("value=\"mail\" selected", await passes.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Before_a_guard_is_approved_one_sees_what_waits()
+    {
+        await rig.Rig.ScalarAsync<int?>(
+            """
+            update dunning.receivable set case_last_step = 3, case_last_step_on = current_date - 30, case_day_zero = current_date - 60, case_warned_on = current_date - 30,
+                case_warning_left_on = current_date - 30, attempted_at = now() - interval '30 days' where account_id = 'a13';
+            update dunning.due set at = now() - interval '1 minute' where account_id = 'a13' and pass = 'dun';
+            update dunning.outbox set state = 'pending', settled_at = null, next_try_at = now() where account_id = 'a13';
+            """);
+        using var browser = await rig.Ops.SignInAsync("admin");
+        var waiting = Plain(await browser.TextAsync("/ops/passes/waiting?kind=suspensions"));
+        Assert.Contains("id=a13\">a13</a>", waiting, StringComparison.Ordinal);
+        Assert.Contains("suspended, if its attempt fails", waiting, StringComparison.Ordinal);
+        Assert.DoesNotContain("id=a1\"", waiting, StringComparison.Ordinal);
+        Assert.Contains("payment failed", await browser.TextAsync("/ops/passes/waiting?kind=mails"), StringComparison.Ordinal);
+        Assert.Contains("Nothing waits", await browser.TextAsync("/ops/passes/waiting?kind=purges"), StringComparison.Ordinal);
+        await rig.Rig.ScalarAsync<int?>("insert into dunning.guard_trip (kind, tripped_at, allowed, wanted) values ('suspensions', now(), 1, 2)");
+        Assert.Contains("href=\"/ops/passes/waiting?kind=suspensions\"", await browser.TextAsync("/ops/passes"), StringComparison.Ordinal);
+        using var asked = await browser.PostAsync("/ops/passes/approve", ("kind", "suspensions"), ("reason", "looked"));
+        Assert.Contains("id=a13\">a13</a>", await asked.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var none = await browser.GetAsync("/ops/passes/waiting?kind=none");
+        Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+    }
+
+    [Fact]
+    public async Task In_French_nothing_of_the_program_stays_English()
+    {
+        await rig.Rig.ScalarAsync<int?>(
+            """
+            update dunning.plan_version set names = '{"en": "Team, monthly", "fr": "Équipe, au mois"}' where code = 'team-monthly';
+            insert into dunning.audit (at, operator, act, subject, reason) values (now(), 'dunning', 'guard_tripped', 'purges', '15 wanted in 24 hours, 1 allowed'), (now(), 'anna', 'run_pass', 'all', 'by command');
+            """);
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        using var _ = await browser.PostAsync("/ops/language", ("language", "fr"), ("back", "/ops"));
+        Assert.Contains("<td>Équipe, au mois (team-monthly)</td>", await browser.TextAsync("/ops/account?id=a4"), StringComparison.Ordinal);
+        Assert.Contains("<th scope=\"col\">Abonnement</th>", await browser.TextAsync("/ops/account?id=a4"), StringComparison.Ordinal);
+        var audit = await browser.TextAsync("/ops/audit");
+        foreach (var told in new[] { "15 demandés en 24 heures, 1 permis", "<td>par commande</td>", "<td>Tous les passages</td>", "<td>connecté</td>", "<td>par mot de passe</td>" })
+        {
+            Assert.Contains(told, audit, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("/ops/xx")]
+    [InlineData("/hangfire/xx")]
+    public async Task What_is_no_page_says_so_to_who_is_signed_in_and_nothing_to_strangers(string path)
+    {
+        if (path.StartsWith("/hangfire", StringComparison.Ordinal) && !Dunning.Hosting.BuildInfo.JobHost.Contains("Hangfire", StringComparison.OrdinalIgnoreCase))
+        {
+            return;
+        }
+        using var browser = await rig.Ops.SignInAsync("viewer");
+        using var answer = await browser.GetAsync(path);
+        Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        Assert.Contains("There is no such page", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var stranger = rig.Ops.Browser();
+        using var nothing = await stranger.GetAsync(path);
+        Assert.Equal("", await nothing.Content.ReadAsStringAsync());
+    }
+
+    public static TheoryData<string> EventTypesOfOurs =>
+        [.. typeof(EventTypes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (string)f.GetValue(null)!)];
+
+    /// <summary>What <c>show</c> tells of an event, the page tells too.</summary>
+    [Theory]
+    [MemberData(nameof(EventTypesOfOurs))]
+    public async Task The_timeline_tells_what_show_tells(string type)
+    {
+        var page = (await AccountPage.ReadAsync(rig.Rig.Database, rig.Rig.Settings, "a4", TimeProvider.System, default))!;
+        var (isNotice, isOfAccount) = (type.StartsWith("notice.", StringComparison.Ordinal), type.StartsWith("account.", StringComparison.Ordinal));
+        var e = new BookEvent(NodaTime.Instant.FromUtc(2031, 1, 1, 9, 0), "a4", type)
+        {
+            Subscription = "sub-9", PeriodStart = new(2031, 1, 11), PeriodEnd = new(2031, 2, 12), Subtotal = 111_101, Tax = 222_202, CreditApplied = 333_303, CarriedIn = 444_404,
+            CarriedOut = 555_505, AmountDue = 666_606, Amount = type == EventTypes.InvoiceIssued ? null : 777_707, Method = new MethodRef("method-8", 0), Code = "insufficient_funds",
+            Reason = "for reasons", Step = 88, Kind = "kindly", Audience = "all_agents", Plan = "plan-7", EndsOn = isOfAccount ? null : new(2031, 3, 13), PurgeOn = new(2031, 4, 14), Days = 17,
+            Until = NodaTime.Instant.FromUtc(2031, 5, 15, 9, 0), Template = isNotice ? null : "template-6", To = [new Recipient { Contact = 1, Email = "to@five.example", Name = "Five", Locale = "fr" }], Do = "done_so", By = "anna",
+        };
+        var (show, ours) = (new EventSentences(page.Words).Of(e), Plain(new OpsSentences(new Show(OpsTexts.Load(rig.Rig.Settings.Texts).In("en"), NodaTime.DateTimeZone.Utc), page).Of(e)));
+        (string Show, string Page)[] facts =
+        [
+            ("1,111.01", "1,111.01"), ("2,222.02", "2,222.02"), ("3,333.03", "3,333.03"), ("4,444.04", "4,444.04"), ("5,555.05", "5,555.05"), ("6,666.06", "6,666.06"), ("7,777.07", "7,777.07"),
+            ("11 January 2031", "2031-01-11"), ("11 February 2031", "2031-02-11"), ("12 February 2031", "2031-02-12"), ("13 March 2031", "2031-03-13"), ("14 April 2031", "2031-04-14"),
+            ("15 May 2031", "2031-05-15"), ("17 days", "17 days"), ("88", "88"), ("sub-9", "sub-9"), ("method-8", "method-8"), ("insufficient funds", "insufficient funds"), ("for reasons", "for reasons"),
+            ("kindly", "kindly"), ("all agents", "all agents"), ("plan-7", "plan-7"), ("template-6", "template-6"), ("to@five.example", "to@five.example"), ("anna", "anna"), ("done so", "done so"),
+        ];
+        Assert.All(facts.Where(f => show.Contains(f.Show, StringComparison.Ordinal)), f => Assert.Contains(f.Page, ours, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_cause_has_its_text()
+    {
+        var words = OpsTexts.Load(rig.Rig.Settings.Texts);
+        foreach (var cause in typeof(RejectionCause).GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (string)f.GetValue(null)!))
+        {
+            Assert.All(OpsTexts.Languages, l => Assert.NotNull(words.In(l).Find("cause." + cause)));
+            Assert.Equal(cause == RejectionCause.Other, RejectionText.Of(cause) == RejectionText.Of(null));
+        }
+    }
+
+    // Without markup that stands between words, and with spaces that do break.
+    private static string Plain(string text) => text.Replace('\u00a0', ' ').Replace('\u202f', ' ').Replace('’', '\'').Replace('‘', '\'').Replace("</a> · ", " · ", StringComparison.Ordinal);
 
     [Fact]
     public async Task An_act_without_a_reason_or_with_nonsense_does_nothing()
@@ -325,8 +504,8 @@ public sealed class PagesTests(PagesRig rig) : IClassFixture<PagesRig>
             })
         {
             using var answer = await browser.PostAsync("/ops/account/act", [("account", "a10"), .. fields]);
-            Assert.Equal(HttpStatusCode.SeeOther, answer.StatusCode);
-            Assert.Contains("class=\"told fault\"", await browser.TextAsync("/ops/account?id=a10"), StringComparison.Ordinal);
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, answer.StatusCode);
+            Assert.Contains("class=\"told fault\"", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
         Assert.Equal(before, await rig.Rig.ScalarAsync<long>("select count(*) from dunning.event where type in ('operator.acted', 'action.rejected') and account_id = 'a10'"));
     }

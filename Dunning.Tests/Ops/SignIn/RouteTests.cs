@@ -42,6 +42,7 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         POST /ops/account/act                operator
         GET /ops/document                    viewer
         GET /ops/passes                      viewer
+        GET /ops/passes/waiting              viewer
         POST /ops/passes/run                 operator
         POST /ops/passes/approve             admin
         GET /ops/mails                       viewer

@@ -5,7 +5,7 @@ namespace Dunning.Ops.Frame;
 
 /// <summary>
 /// Forms: each posts, with the token that the visitor's session has, and answers by leading to a page (<see cref="OpsFrame.BackAsync"/>), so that nothing is
-/// done twice by loading anew. Whoever takes one in needs no check of its own: <c>Needs</c> has seen to role, token and origin.
+/// done twice by loading anew; one that could not be carried out is shown again (<see cref="OpsTyped"/>). Whoever takes one in needs no check of its own: <c>Needs</c> has seen to role, token and origin.
 /// </summary>
 internal static class OpsForm
 {
@@ -27,10 +27,11 @@ internal static class OpsForm
     /// <param name="fields">Fields before the reason.</param>
     /// <param name="asksReason">Whether it has the field for the reason, which must be filled.</param>
     /// <param name="isGrave">It can't be taken back: the button says so by its colour.</param>
-    public static Html Post(OpsVisit visit, string action, string button, Html fields = default, bool asksReason = true, bool isGrave = false) => Html.Of(
+    /// <param name="typed">What was typed into it when it was last sent, for the reason to stay.</param>
+    public static Html Post(OpsVisit visit, string action, string button, Html fields = default, bool asksReason = true, bool isGrave = false, OpsTyped? typed = null) => Html.Of(
         $"""
         <form class="act" method="post" action="{action}">
-        {TokenField(visit)}{Hidden(Once, WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(NumberBytes)))}{fields}{(asksReason ? ReasonField(visit.Words) : Html.Empty)}<p class="press"><button class="{(isGrave ? "grave" : "")}">{button}</button></p>
+        {TokenField(visit)}{Hidden(Once, WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(NumberBytes)))}{fields}{(asksReason ? ReasonField(visit.Words, typed?.Fields[Reason]) : Html.Empty)}<p class="press"><button class="{(isGrave ? "grave" : "")}">{button}</button></p>
         </form>
 
         """);
@@ -72,8 +73,8 @@ internal static class OpsForm
         return Mandate.TryMake(http.Ops().User.Name, form[Reason].ToString(), out var mandate) ? mandate : null;
     }
 
-    private static Html ReasonField(OpsWords words) => Html.Of(
-        $"""<p class="field"><label>{words["form.reason"]} <input name="{Reason}" maxlength="{Mandate.ReasonLimit}" autocomplete="off" required></label></p>""");
+    private static Html ReasonField(OpsWords words, string? value) => Html.Of(
+        $"""<p class="field"><label>{words["form.reason"]} <input name="{Reason}" value="{value}" maxlength="{Mandate.ReasonLimit}" autocomplete="off" required></label></p>""");
 
     private static Html Required(bool isRequired) => isRequired ? Html.Of($" required") : Html.Empty;
 }

@@ -40,7 +40,7 @@ internal sealed class OpsFrame(OpsTexts texts, string? jobPages)
     {
         var visit = http.OpsOrNobody();
         var words = visit?.Words ?? texts.For(http.Request);
-        http.Response.StatusCode = page.Status;
+        http.Response.StatusCode = visit?.Typed is null || page.Status != StatusCodes.Status200OK ? page.Status : StatusCodes.Status422UnprocessableEntity;
         http.Response.ContentType = "text/html; charset=utf-8";
         if (HttpMethods.IsHead(http.Request.Method))
         {
@@ -62,7 +62,7 @@ internal sealed class OpsFrame(OpsTexts texts, string? jobPages)
             <a class="skip" href="#main">{words["frame.skip"]}</a>
             {(visit is null ? Html.Of($"<header><p class=\"brand\">Dunning</p></header>\n") : Header(http, visit))}<main id="main" tabindex="-1">
             <h1>{page.Title}</h1>
-            {(visit?.Flash is { } flash ? Told(flash) : Html.Empty)}{page.Body}
+            {(visit?.Flash is { } flash ? Told(flash) : Html.Empty)}{(visit?.Typed is { } typed ? Told(new OpsFlash(typed.Fault, IsFault: true)) : Html.Empty)}{page.Body}
             </main>
             </body>
             </html>

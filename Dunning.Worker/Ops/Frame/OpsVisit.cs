@@ -8,6 +8,26 @@ namespace Dunning.Ops.Frame;
 /// <param name="IsFault">It did not work.</param>
 internal sealed record OpsFlash(string Text, bool IsFault = false);
 
+/// <summary>A form that could not be carried out as it was filled in: the page that answers it tells why, and shows it as it was.</summary>
+/// <param name="Fault">Why, in the reader's language.</param>
+/// <param name="Path">Where it was sent to.</param>
+/// <param name="Fields">What was typed.</param>
+internal sealed record OpsTyped(string Fault, string Path, IFormCollection Fields)
+{
+    /// <summary>The same where it is that form, sent to that path with these fields.</summary>
+    public OpsTyped? If(string path, params ReadOnlySpan<(string Name, string Value)> fields)
+    {
+        foreach (var (name, value) in fields)
+        {
+            if (Fields[name] != value)
+            {
+                return null;
+            }
+        }
+        return Path == path ? this : null;
+    }
+}
+
 /// <summary>One request of somebody who is signed in.</summary>
 internal abstract class OpsVisit
 {
@@ -25,6 +45,9 @@ internal abstract class OpsVisit
 
     /// <summary>What the page before has left to tell.</summary>
     public abstract OpsFlash? Flash { get; }
+
+    /// <summary>The form that this request could not carry out; null: there is none.</summary>
+    public OpsTyped? Typed { get; set; }
 
     /// <summary>Leaves something to be told on the page that is seen next.</summary>
     public abstract Task TellAsync(OpsFlash flash, CancellationToken ct);

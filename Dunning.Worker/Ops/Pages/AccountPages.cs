@@ -1,6 +1,7 @@
 using System.Globalization;
 using Dunning.Commands;
 using Dunning.Documents;
+using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Model;
 using Dunning.Ops.Frame;
@@ -17,9 +18,10 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
     private const int Events = 100;
     private const int Mails = 20;
     private const int Voidable = 12;
+    private const string Path = "/ops/account/act";
 
     /// <summary>Acts that can't be taken back: asked for a second time.</summary>
-    private static readonly string[] s_grave = [ActionNames.WriteOff, ActionNames.VoidInvoice, ActionNames.ResolveCharge];
+    private static readonly string[] s_grave = [ActionNames.WriteOff, ActionNames.VoidInvoice, ActionNames.ResolveCharge, ActionNames.Credit];
 
     private static readonly string[] s_outcomes = ["succeeded", "failed", "never_made"];
 
@@ -27,14 +29,16 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
     {
         app.MapGet("/ops/account", ShowAsync).Needs(OpsRole.Viewer);
         app.MapGet("/ops/document", DocumentAsync).Needs(OpsRole.Viewer);
-        app.MapPost("/ops/account/act", ActAsync).Needs(OpsRole.Operator);
+        app.MapPost(Path, ActAsync).Needs(OpsRole.Operator);
     }
 
-    private async Task ShowAsync(HttpContext http)
+    private Task ShowAsync(HttpContext http) => ShowAsync(http, http.Request.Query["id"].ToString());
+
+    private async Task ShowAsync(HttpContext http, string id)
     {
-        var (visit, ct, id) = (http.Ops(), http.RequestAborted, http.Request.Query["id"].ToString());
+        var (visit, ct) = (http.Ops(), http.RequestAborted);
         var w = visit.Words;
-        if (id.Length == 0 || id.Contains('\0', StringComparison.Ordinal) || await AccountPage.ReadAsync(database, settings, id, time, ct) is not { } page)
+        if (id.Length == 0 || id.Contains('\0', StringComparison.Ordinal) || await AccountPage.ReadAsync(database, settings, id, time, ct, w.Code) is not { } page)
         {
             await MissingAsync(http);
             return;
@@ -105,7 +109,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
         return Html.Of(
             $"""
             <div class="acts">
-            {(charge is { Stuck: true } ? Form(visit, page, ActionNames.ResolveCharge, number, OpsForm.Choice("outcome", w["act.outcome"], s_outcomes.Select(o => (o, w["outcome.charge." + o])))) : Html.Empty)}{(charge is null ? Form(visit, page, ActionNames.RetryCharge, number) : Html.Empty)}{Form(visit, page, ActionNames.Pause, number, Until(w, page))}{(invoice.PausedUntil is null ? Html.Empty : Form(visit, page, ActionNames.Unpause, number))}{Form(visit, page, invoice.Exempt ? ActionNames.Unexempt : ActionNames.Exempt, number)}{(charge is null ? Html.Of($"{Form(visit, page, ActionNames.WriteOff, number)}{Form(visit, page, ActionNames.VoidInvoice, number)}") : Html.Empty)}
+            {(charge is { Stuck: true } ? Form(visit, page, ActionNames.ResolveCharge, number, typed => OpsForm.Choice("outcome", w["act.outcome"], s_outcomes.Select(o => (o, w["outcome.charge." + o])), typed?.Fields["outcome"])) : Html.Empty)}{(charge is null ? Form(visit, page, ActionNames.RetryCharge, number) : Html.Empty)}{Form(visit, page, ActionNames.Pause, number, Until(w, page))}{(invoice.PausedUntil is null ? Html.Empty : Form(visit, page, ActionNames.Unpause, number))}{Form(visit, page, invoice.Exempt ? ActionNames.Unexempt : ActionNames.Exempt, number)}{(charge is null ? Html.Of($"{Form(visit, page, ActionNames.WriteOff, number)}{Form(visit, page, ActionNames.VoidInvoice, number)}") : Html.Empty)}
             </div>
             """);
     }
@@ -121,23 +125,24 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
         return Html.Of(
             $"""
             {Show.Heading("acts", w["account.acts"])}<div class="acts">
-            {(unpaid > 1 ? Form(visit, page, ActionNames.Pause, null, Until(w, page)) : Html.Empty)}{Form(visit, page, file.Exempt ? ActionNames.Unexempt : ActionNames.Exempt, null)}{Form(visit, page, file.LegalHold ? ActionNames.ReleaseHold : ActionNames.Hold, null)}{(file.Access == Access.Active ? Html.Empty : Form(visit, page, ActionNames.GrantAccess, null, OpsForm.Field("days", w["act.days"], "3", type: "number", limit: 4)))}{Form(visit, page, ActionNames.Credit, null, OpsForm.Field("amount", w["act.amount", ("currency", file.Currency.Code)], limit: 20))}
+            {(unpaid > 1 ? Form(visit, page, ActionNames.Pause, null, Until(w, page)) : Html.Empty)}{Form(visit, page, file.Exempt ? ActionNames.Unexempt : ActionNames.Exempt, null)}{Form(visit, page, file.LegalHold ? ActionNames.ReleaseHold : ActionNames.Hold, null)}{(file.Access == Access.Active ? Html.Empty : Form(visit, page, ActionNames.GrantAccess, null, typed => OpsForm.Field("days", w["act.days"], typed?.Fields["days"] ?? "3", type: "number", limit: 4)))}{Form(visit, page, ActionNames.Credit, null, typed => OpsForm.Field("amount", w["act.amount", ("currency", file.Currency.Code)], typed?.Fields["amount"], limit: 20))}
             </div>
 
             """);
     }
 
-    private static Html Until(OpsWords w, AccountPage page) =>
-        OpsForm.Field("until", w["act.until"], LocalDatePattern.Iso.Format(page.Words.DateOf(page.AsOf).PlusDays(7)), type: "date", limit: 10);
+    private static Func<OpsTyped?, Html> Until(OpsWords w, AccountPage page) => typed =>
+        OpsForm.Field("until", w["act.until"], typed?.Fields["until"] ?? LocalDatePattern.Iso.Format(page.Words.DateOf(page.AsOf).PlusDays(7)), type: "date", limit: 10);
 
-    // Of an invoice by its number, else of the account.
-    private static Html Form(OpsVisit visit, AccountPage page, string act, string? number, Html fields = default)
+    // Of an invoice by its number, else of the account. One that could not be carried out is open, as it was filled in.
+    private static Html Form(OpsVisit visit, AccountPage page, string act, string? number, Func<OpsTyped?, Html>? fields = null)
     {
         var (w, key) = (visit.Words, number is null ? "account." + act : act);
+        var typed = visit.Typed?.If(Path, ("account", page.File.Id), ("act", act), ("number", number ?? ""));
         return Html.Of(
             $"""
-            <details><summary>{w["act." + key]}</summary><p class="soft">{w["act." + key + ".note"]}</p>
-            {OpsForm.Post(visit, "/ops/account/act", w["act." + key], Hidden(page.File.Id, act, number) + fields, isGrave: s_grave.Contains(act, StringComparer.Ordinal))}</details>
+            <details{(typed is null ? Html.Empty : Html.Of($" open"))}><summary>{w["act." + key]}</summary><p class="soft">{w["act." + key + ".note"]}</p>
+            {OpsForm.Post(visit, Path, w["act." + key], Hidden(page.File.Id, act, number) + (fields?.Invoke(typed) ?? default), isGrave: s_grave.Contains(act, StringComparer.Ordinal), typed: typed)}</details>
 
             """);
     }
@@ -170,7 +175,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
         var (w, file) = (show.Words, page.File);
         return Html.Of(
             $"""
-            {Show.Heading("subscriptions", w["account.subscriptions"])}{(page.Sheet.Subscriptions.Count == 0 ? Show.Nothing(w["account.none"]) : Show.Table(w["account.subscriptions"], [w["account.id"], w["account.plan"], "#" + w["account.quantity"], w["account.renews"], w["case.state"]],
+            {Show.Heading("subscriptions", w["account.subscriptions"])}{(page.Sheet.Subscriptions.Count == 0 ? Show.Nothing(w["account.none"]) : Show.Table(w["account.subscriptions"], [w["account.subscription"], w["account.plan"], "#" + w["account.quantity"], w["account.renews"], w["case.state"]],
                 page.Sheet.Subscriptions.Select(s => Show.Row(Show.Head(Html.Text(s.Id)), Show.Cell(page.Words.Plan(s.PlanCode) + (s.PendingPlan is { } plan ? " → " + page.Words.Plan(plan) : "")), Show.Figure(show.Count(s.Quantity)),
                     Show.Short(Show.Day(s.RenewsOn)), Show.Cell(w["subscription." + (s.State != "live" ? s.State : s.CancelAtPeriodEnd ? "ending" : s.AutoRenew ? "live" : "expiring")])))))}
             {Show.Heading("methods", w["account.methods"])}{(file.Methods.IsEmpty ? Show.Nothing(w["account.none"]) : Show.Table(w["account.methods"], [w["account.method"], w["account.use"], w["account.expires"], w["case.state"]],
@@ -222,39 +227,65 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
         var (visit, ct) = (http.Ops(), http.RequestAborted);
         var (form, w) = (await http.Request.ReadFormAsync(ct), visit.Words);
         var (account, act, number) = (form["account"].ToString(), form["act"].ToString(), form["number"].ToString());
-        var back = OpsPath.Of("/ops/account", ("id", account));
+        var key = number.Length == 0 ? "account." + act : act;
         if (await OpsForm.MandateAsync(http) is not { } mandate)
         {
-            await OpsFrame.BackAsync(http, back, new OpsFlash(w["form.noreason"], IsFault: true));
+            await AgainAsync(w["form.noreason"]);
             return;
         }
-        var key = number.Length == 0 ? "account." + act : act;
         if (account.Contains('\0', StringComparison.Ordinal) || number.Contains('\0', StringComparison.Ordinal) || w.Find("act." + key + ".note") is null
             || await Filled(form, act, account, ct) is not var (fill, fault))
         {
-            await OpsFrame.BackAsync(http, back, new OpsFlash(w["act.unknown"], IsFault: true));
+            await AgainAsync(w["act.unknown"]);
             return;
         }
         if (fault is not null)
         {
-            await OpsFrame.BackAsync(http, back, new OpsFlash(w[fault], IsFault: true));
+            await AgainAsync(w[fault]);
             return;
         }
+        var bare = number.Length == 0 ? new AccountAction(Instant.FromDateTimeOffset(time.GetUtcNow()), account, act) : await desk.OnInvoiceAsync(number, act, ct);
+        if (bare is null || bare.Account != account)
+        {
+            await AgainAsync(w["act.noinvoice", ("number", number)]);
+            return;
+        }
+        var action = fill(bare);
         if (s_grave.Contains(act, StringComparer.Ordinal) && form["confirmed"] != "yes")
         {
-            await ConfirmAsync(http, account, act, number, mandate.Reason, form["outcome"].ToString());
+            if (await desk.PreviewAsync(mandate, action, ct) is not { } preview || await AccountPage.ReadAsync(database, settings, account, time, ct, w.Code) is not { } page)
+            {
+                await MissingAsync(http);
+            }
+            else if (preview.Acted.Cause is { } why)
+            {
+                await AgainAsync(w["act.impossible", ("act", w["act." + key]), ("cause", w["cause." + why])]);
+            }
+            else
+            {
+                await ConfirmAsync(http, page, action, number, mandate.Reason, preview);
+            }
             return;
         }
         try
         {
-            var acted = number.Length > 0 ? await desk.ActOnInvoiceAsync(mandate, number, act, fill, ct)
-                : await desk.ActAsync(mandate, fill(new AccountAction(Instant.FromDateTimeOffset(time.GetUtcNow()), account, act)), ct);
-            await OpsFrame.BackAsync(http, back, acted is null ? new OpsFlash(w["missing.text"], IsFault: true)
-                : acted.IsRejected ? new OpsFlash(w["act.rejected", ("act", w["act." + key])], IsFault: true) : new OpsFlash(w["act.done", ("act", w["act." + key])]));
+            var acted = await desk.ActAsync(mandate, action, ct);
+            if (acted.Cause is { } cause)
+            {
+                await AgainAsync(w["act.rejected", ("act", w["act." + key]), ("cause", w["cause." + cause])]);
+                return;
+            }
+            await OpsFrame.BackAsync(http, OpsPath.Of("/ops/account", ("id", account)), new OpsFlash(w["act.done", ("act", w["act." + key])]));
         }
         catch (KeyNotFoundException)
         {
             await MissingAsync(http);
+        }
+
+        Task AgainAsync(string why)
+        {
+            visit.Typed = new OpsTyped(why, Path, form);
+            return ShowAsync(http, account);
         }
     }
 
@@ -290,24 +321,57 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
             && long.Parse(parts[0] + fraction.PadRight(digits, '0'), CultureInfo.InvariantCulture) is > 0 and var minor ? minor : null;
     }
 
-    private async Task ConfirmAsync(HttpContext http, string account, string act, string number, string reason, string outcome)
+    private async Task ConfirmAsync(HttpContext http, AccountPage page, AccountAction action, string number, string reason, ActPreview preview)
     {
         var (visit, w) = (http.Ops(), http.Ops().Words);
+        var (show, file, key) = (new Show(http.Ops()), page.File, number.Length == 0 ? "account." + action.Do : action.Do);
+        var (sentences, title) = (new OpsSentences(show, page), w["act." + key]);
+        var amount = action.Amount ?? page.Sheet.Invoices.Where(i => DocumentNumber.Of(i.Series, i.Year, i.Number) == number).Select(i => (long?)i.AmountDue).FirstOrDefault();
+        // The amount as it was read, so that a comma which was meant otherwise is seen, and is what is done.
+        var typed = action.Amount is null ? Html.Empty : OpsForm.Hidden("amount", http.Request.Form["amount"].ToString());
         await frame.WriteAsync(http, new OpsPage
         {
-            Title = w["confirm.title", ("act", w["act." + act])],
+            Title = w["confirm.title", ("act", title)],
             Body = Html.Of(
                 $"""
-                <p class="told warning">{w["confirm.warning"]}</p>
+                <p class="told warning">{w[number.Length == 0 ? "confirm.warning.account" : "confirm.warning"]}</p>
                 <dl class="facts">
-                <dt>{w["account.id"]}</dt><dd>{account}</dd>
-                <dt>{w["invoice.number"]}</dt><dd>{number}</dd>
-                {(outcome.Length == 0 ? Html.Empty : Html.Of($"<dt>{w["act.outcome"]}</dt><dd>{w["outcome.charge." + outcome]}</dd>"))}<dt>{w["audit.reason"]}</dt><dd>{reason}</dd>
+                <dt>{w["account.name"]}</dt><dd>{file.Name}</dd>
+                <dt>{w["account.id"]}</dt><dd>{file.Id}</dd>
+                {(number.Length == 0 ? Html.Empty : Html.Of($"<dt>{w["invoice.number"]}</dt><dd>{number}</dd>"))}{(amount is null ? Html.Empty : Html.Of($"<dt>{w["invoice.amount"]}</dt><dd>{sentences.Amount(amount)}</dd>"))}{(action.Outcome is null ? Html.Empty : Html.Of($"<dt>{w["act.outcome"]}</dt><dd>{w["outcome.charge." + action.Outcome]}</dd>"))}<dt>{w["audit.reason"]}</dt><dd>{reason}</dd>
                 </dl>
-                <p>{w["act." + act + ".note"]}</p>
-                {OpsForm.Post(visit, "/ops/account/act", w["confirm.button", ("act", w["act." + act])], Hidden(account, act, number) + OpsForm.Hidden("confirmed", "yes") + OpsForm.Hidden("outcome", outcome) + OpsForm.Hidden(OpsForm.Reason, reason), asksReason: false, isGrave: true)}<p>{Show.Link(OpsPath.Of("/ops/account", ("id", account)), w["confirm.back"])}</p>
+                {Show.Heading("follows", w["confirm.follows"])}<ul>
+                <li>{w["act." + key + ".note"]}</li>
+                {Html.Each(Consequences(show, page, sentences, preview), c => Html.Of($"<li>{c}</li>\n"))}</ul>
+                {OpsForm.Post(visit, Path, w["confirm.button", ("act", title)], Hidden(file.Id, action.Do, number.Length == 0 ? null : number) + OpsForm.Hidden("confirmed", "yes") + OpsForm.Hidden("outcome", action.Outcome ?? "") + typed + OpsForm.Hidden(OpsForm.Reason, reason), asksReason: false, isGrave: true)}<p>{Show.Link(OpsPath.Of("/ops/account", ("id", file.Id)), w["confirm.back"])}</p>
                 """),
         });
+    }
+
+    // As the rules would decide it now, what goes back to whom included, and what the next passes then do because of it.
+    private static IEnumerable<string> Consequences(Show show, AccountPage page, OpsSentences sentences, ActPreview preview)
+    {
+        var (w, before, after) = (show.Words, preview.Acted.Decision.Before, preview.Acted.Decision.After);
+        foreach (var e in preview.Acted.Decision.Events.Where(e => e.Type != EventTypes.OperatorActed))
+        {
+            yield return sentences.Of(e);
+        }
+        foreach (var charge in after.Charges.Where(c => c.RefundDue && !before.Charges.Any(b => b.Key == c.Key && b.RefundDue)))
+        {
+            yield return w["confirm.refund", ("amount", sentences.Amount(charge.Amount.Minor - charge.Refunded)), ("method", page.Words.Method(charge.Method))];
+        }
+        if (after.Credit != before.Credit)
+        {
+            yield return w["confirm.credit", ("before", sentences.Amount(before.Credit)), ("after", sentences.Amount(after.Credit))];
+        }
+        foreach (var mail in after.Mails.Where(m => before.Mails.All(b => b.Number != m.Number)))
+        {
+            yield return w["confirm.mail", ("mail", show.Name("template", mail.Template)), ("to", string.Join(", ", mail.Recipients.Select(r => r.Email).Order(StringComparer.Ordinal)))];
+        }
+        foreach (var prospect in preview.Ahead.Where(p => p.Kind is ProspectKind.CreditPayment))
+        {
+            yield return sentences.Of(prospect);
+        }
     }
 
     private async Task MissingAsync(HttpContext http)

@@ -1,9 +1,11 @@
 using System.Globalization;
-using System.Text.Json;
+using Dunning.Commands;
 using Dunning.Documents.Exports;
 using Dunning.Model;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Queries;
+using Dunning.Ops.SignIn;
+using Dunning.Postgres;
 using NodaTime;
 using NodaTime.Text;
 using Npgsql;
@@ -54,34 +56,52 @@ internal sealed class AuditPage(OpsFrame frame, NpgsqlDataSource source)
             rows.Select(r => Show.Row(
                 Show.Short(show.Time(r.At)), Show.Head(Html.Text(r.By)),
                 Show.Cell(Html.Of($"{show.Name("act.name", r.Act)}{(r.IsRejected ? Html.Of($" {Show.Badge("bad", w["audit.rejected"])}") : Html.Empty)}")),
-                Show.Cell(Subject(show, r)), Show.Cell(r.Reason))));
+                Show.Cell(Subject(show, r)), Show.Cell(ReasonOf(show, r)))));
     }
 
     private static Html Subject(Show show, AuditRow r)
     {
         if (r.Account.Length == 0)
         {
-            return Html.Text(r.Act == AuditAct.RunPass && r.Subject is { } pass ? show.Name("pass", pass) : r.Subject);
+            return Html.Text(SubjectOf(show, r));
         }
-        var said = string.Join(", ", new[] { r.Subscription, r.PeriodStart is { } start ? LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(start)) : null }.Concat(More(r)).OfType<string>());
-        return Html.Of($"{Show.Account(r.Account)}{(said.Length == 0 ? "" : " · " + said)}");
+        var w = show.Words;
+        string?[] all =
+        [
+            r.Number ?? r.Subscription,
+            r.PeriodStart is { } start ? w["detail.period", ("date", LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(start)))] : null,
+            r is { Amount: { } amount, Currency: { } currency } ? show.Amount(amount, currency) : null,
+            r.Until is { } until ? w["detail.until", ("date", until)] : null,
+            r.Days is { } days ? w["detail.days", ("n", show.Count(days))] : null,
+            r is { IsRejected: false, Code: { } outcome } ? show.Name("outcome.charge", outcome) : null,
+        ];
+        var said = string.Join(", ", all.OfType<string>());
+        return Html.Of($"{Show.Account(r.Account)}{(said.Length == 0 ? "" : " · " + said)}{(r.IsRejected ? Html.Of($"<br><span class=\"soft\">{w.Find("cause." + r.Code) ?? w["cause.other"]}</span>") : Html.Empty)}");
     }
 
-    // What an act said beside the account and the reason: an amount in minor units, an outcome, a date.
-    private static IEnumerable<string> More(AuditRow r)
+    private static string? SubjectOf(Show show, AuditRow r) => (r.Act, r.Subject) switch
     {
-        if (r.Data is null)
+        (_, null) => null,
+        (AuditAct.RunPass, { } pass) => show.Name("pass", pass),
+        (AuditAct.ApproveGuard or AuditAct.GuardTripped, { } kind) => show.Name("guard", kind),
+        (AuditAct.SignIn, { } kind) => show.Name("signin.by", kind),
+        (AuditAct.ResendMail, OperatorDesk.AllDead) => show.Words["audit.alldead"],
+        (_, { } subject) => subject,
+    };
+
+    // What the program itself wrote as a reason is said in the reader's language; what somebody wrote stays as it is.
+    private static string? ReasonOf(Show show, AuditRow r)
+    {
+        var w = show.Words;
+        return (r.Act, r.Reason) switch
         {
-            yield break;
-        }
-        using var data = JsonDocument.Parse(r.Data);
-        foreach (var name in new[] { "amount", "currency", "code", "ends_on" })
-        {
-            if (data.RootElement.TryGetProperty(name, out var value))
-            {
-                yield return value.ToString();
-            }
-        }
+            (AuditAct.SignIn, OpsSessions.SignedIn) => w["said.signed_in"],
+            (AuditAct.JobPages, OpsGate.ByJobPages) => w["said.job_pages"],
+            (_, PassCommand.ByCommand) => w["said.by_command"],
+            (AuditAct.GuardTripped, { } said) when PostgresGuards.ReadTrip(said) is var (wanted, allowed) =>
+                w["said.guard_tripped", ("wanted", show.Count(wanted)), ("allowed", show.Count(allowed))],
+            _ => r.Reason,
+        };
     }
 
     private async Task ExportAsync(HttpContext http)
@@ -90,11 +110,14 @@ internal sealed class AuditPage(OpsFrame frame, NpgsqlDataSource source)
         http.Response.ContentType = "text/csv; charset=utf-8";
         http.Response.Headers.ContentDisposition = "attachment; filename=\"audit.csv\"";
         await using var csv = new CsvWriter(http.Response.Body, w.Code == "fr" ? CsvWriter.DefaultSeparator : ',');
-        await csv.RowAsync("at", "operator", "act", "account", "subject", "details", "rejected", "reason");
+        await csv.RowAsync("at", "operator", "act", "account", "invoice", "subscription", "period_start", "amount", "currency", "until", "days", "outcome", "subject", "rejected", "cause", "reason");
         await foreach (var r in _queries.ReadAsync(FilterOf(http.Request.Query), http.RequestAborted))
         {
-            await csv.RowAsync(Show.Seconds(r.At), csv.Text(r.By), r.Act, csv.Text(r.Account), csv.Text(r.Subject ?? r.Subscription), csv.Text(string.Join(' ', More(r))),
-                r.IsRejected ? "true" : "false", csv.Text(r.Reason));
+            await csv.RowAsync(Show.Seconds(r.At), csv.Text(r.By), r.Act, csv.Text(r.Account), csv.Text(r.Number), csv.Text(r.Subscription),
+                r.PeriodStart is { } start ? LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(start)) : "",
+                r is { Amount: { } amount, Currency: { } code } ? csv.Amount(amount, Currency.Of(code)) : "", r.Amount is null ? "" : r.Currency ?? "",
+                r.Until ?? "", r.Days?.ToString(CultureInfo.InvariantCulture) ?? "", r.IsRejected ? "" : r.Code ?? "", csv.Text(r.Subject), r.IsRejected ? "true" : "false",
+                r.IsRejected ? r.Code ?? "" : "", csv.Text(r.Reason));
         }
     }
 

@@ -14,6 +14,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
 {
     private const int Rows = 50;
     private const int Bouncing = 50;
+    private const string Path = "/ops/mails/resend";
 
     private readonly MailQueries _queries = new(source);
 
@@ -22,7 +23,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
         app.MapGet("/ops/mails", ShowAsync).Needs(OpsRole.Viewer);
         app.MapGet("/ops/mails/mail", MailAsync).Needs(OpsRole.Viewer);
         app.MapGet("/ops/mails/html", HtmlAsync).Needs(OpsRole.Viewer);
-        app.MapPost("/ops/mails/resend", ResendAsync).Needs(OpsRole.Operator);
+        app.MapPost(Path, ResendAsync).Needs(OpsRole.Operator);
     }
 
     private async Task ShowAsync(HttpContext http)
@@ -44,7 +45,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
                 $"""
                 {GuardNotice.Of(show, tripped, GuardKinds.Mails)}{Show.Heading("waiting", w["mails.open"])}{(counts.Count == 0 ? Show.Nothing(w["mails.open.none"]) : Show.Table(w["mails.open"], [w["mail.state"], w["mail.template"], "#" + w["mail.count"], w["mail.oldest"]],
                     counts.Select(c => Show.Row(Show.Cell(StateOf(show, c.State)), Show.Head(Show.Link(OpsPath.Of("/ops/mails", ("state", c.State), ("template", c.Template)), show.Name("template", c.Template))), Show.Figure(show.Count(c.Count)), Show.Cell(show.Span(at - Instant.FromDateTimeUtc(c.Since)))))))}{(dead > 0 && visit.User.May(OpsRole.Operator) ? Html.Of(
-                    $"<details><summary>{w["mails.resend.all"]}</summary>{OpsForm.Post(visit, "/ops/mails/resend", w["mails.resend.button", ("n", show.Count(dead))], OpsForm.Hidden("all", "dead"))}</details>") : Html.Empty)}
+                    $"<details{(visit.Typed is null ? Html.Empty : Html.Of($" open"))}><summary>{w["mails.resend.all"]}</summary>{OpsForm.Post(visit, Path, w["mails.resend.button", ("n", show.Count(dead))], OpsForm.Hidden("all", "dead"), isGrave: true, typed: visit.Typed?.If(Path, ("all", "dead")))}</details>") : Html.Empty)}
                 {Show.Heading("bouncing", w["mails.bouncing"])}{(bouncing.Count == 0 ? Show.Nothing(w["mails.bouncing.none"]) : Html.Of($"<p class=\"soft\">{w["mails.bouncing.note"]}</p>{Show.Table(w["mails.bouncing"], [w["account.id"], w["mail.address"], w["mail.since"], w["mail.answer"], ""],
                     bouncing.Select(b => Show.Row(Show.Head(Show.Account(b.AccountId)), Show.Cell(b.Email), Show.Short(show.Time(b.BouncedAt)), Show.Cell(b.BounceReason), Show.Cell(b.IsLast ? Show.Badge("bad", w["mails.bouncing.last"]) : Html.Empty))))}"))}
                 {Show.Heading("outbox", w["mails.outbox"])}{show.Filters("/ops/mails", Html.Of(
@@ -98,7 +99,7 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
                 <dt>{w["mail.tries"]}</dt><dd>{show.Count(row.Tries)}</dd>
                 {(row.Detail is null ? Html.Empty : Html.Of($"<dt>{w["mail.answer"]}</dt><dd>{row.Detail}</dd>"))}
                 </dl>
-                {(row.State == "dead" && visit.User.May(OpsRole.Operator) ? Html.Of($"{Show.Heading("again", w["mails.resend"])}<p class=\"soft\">{w["mails.resend.note"]}</p>{OpsForm.Post(visit, "/ops/mails/resend", w["mails.resend"], OpsForm.Hidden("account", account) + OpsForm.Hidden("mail", number.ToString(CultureInfo.InvariantCulture)))}") : Html.Empty)}
+                {(row.State == "dead" && visit.User.May(OpsRole.Operator) ? Html.Of($"{Show.Heading("again", w["mails.resend"])}<p class=\"soft\">{w["mails.resend.note"]}</p>{OpsForm.Post(visit, Path, w["mails.resend"], OpsForm.Hidden("account", account) + OpsForm.Hidden("mail", number.ToString(CultureInfo.InvariantCulture)))}") : Html.Empty)}
                 {Show.Heading("preview", w["mail.preview"])}{(message is null ? Show.Nothing(w["mail.preview.none"]) : Html.Of(
                     $"<p class=\"soft\">{w["mail.preview.note"]}</p><p><b>{w["mail.subject"]}</b> {message.Subject}</p><iframe class=\"mail\" sandbox title=\"{w["mail.preview"]}\" src=\"{OpsPath.Of("/ops/mails/html", ("account", account), ("mail", number.ToString(CultureInfo.InvariantCulture)), ("contact", contact.ToString(CultureInfo.InvariantCulture)))}\"></iframe><details><summary>{w["mail.text"]}</summary><pre class=\"mail\" tabindex=\"0\">{message.Text}</pre></details>"))}
                 """),
@@ -128,7 +129,8 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
         var back = account is null ? "/ops/mails" : OpsPath.Of("/ops/mails", ("account", account));
         if (await OpsForm.MandateAsync(http) is not { } mandate)
         {
-            await OpsFrame.BackAsync(http, back, new OpsFlash(w["form.noreason"], IsFault: true));
+            visit.Typed = new OpsTyped(w["form.noreason"], Path, form);
+            await ShowAsync(http);
             return;
         }
         var isOne = int.TryParse(form["mail"], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && account is not null;
@@ -137,9 +139,39 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
             await OpsFrame.BackAsync(http, back, new OpsFlash(w["act.unknown"], IsFault: true));
             return;
         }
+        // Many customers get a mail by it.
+        if (!isOne && form["confirmed"] != "yes")
+        {
+            await ConfirmAsync(http, mandate.Reason);
+            return;
+        }
         var revived = await desk.ResendAsync(mandate, isOne ? account : null, isOne ? number : null, ct);
         await OpsFrame.BackAsync(http, back, revived.Count == 0 ? new OpsFlash(w["mails.resend.nothing"], IsFault: true)
             : new OpsFlash(w["mails.resend.done", ("n", new Show(http.Ops()).Count(revived.Count))]));
+    }
+
+    private async Task ConfirmAsync(HttpContext http, string reason)
+    {
+        var (visit, w) = (http.Ops(), http.Ops().Words);
+        var show = new Show(http.Ops());
+        var dead = (await _queries.CountAsync(http.RequestAborted)).Where(c => c.State == "dead").ToList();
+        if (dead.Count == 0)
+        {
+            await OpsFrame.BackAsync(http, "/ops/mails", new OpsFlash(w["mails.resend.nothing"], IsFault: true));
+            return;
+        }
+        await frame.WriteAsync(http, new OpsPage
+        {
+            Title = w["confirm.title", ("act", w["mails.resend.all"])],
+            Body = Html.Of(
+                $"""
+                <p class="told warning">{w["mails.confirm", ("n", show.Count(dead.Sum(c => c.Count)))]}</p>
+                <dl class="facts"><dt>{w["audit.reason"]}</dt><dd>{reason}</dd></dl>
+                {Show.Table(w["mails.open"], [w["mail.template"], "#" + w["mail.count"]],
+                    dead.Select(c => Show.Row(Show.Head(Show.Link(OpsPath.Of("/ops/mails", ("state", c.State), ("template", c.Template)), show.Name("template", c.Template))), Show.Figure(show.Count(c.Count)))))}<p>{w["mails.resend.note"]}</p>
+                {OpsForm.Post(visit, Path, w["confirm.button", ("act", w["mails.resend.all"])], OpsForm.Hidden("all", "dead") + OpsForm.Hidden("confirmed", "yes") + OpsForm.Hidden(OpsForm.Reason, reason), asksReason: false, isGrave: true)}<p>{Show.Link("/ops/mails", w["mails.back"])}</p>
+                """),
+        });
     }
 
     // What was sent is made again from what was decided: the same mail gives the same message. Without links: one that works is the customer's alone.

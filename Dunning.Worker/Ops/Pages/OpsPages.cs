@@ -20,7 +20,7 @@ internal static class OpsPages
         new CasesPage(frame, source, engine.RulebookAsync, Now).Map(app);
         new ChargesPage(frame, source, Now).Map(app);
         new AccountPages(frame, desk, engine.Database, settings, time).Map(app);
-        new PassesPage(frame, desk, engine.Guards, source, worker, settings.Jobs, trigger, Now).Map(app);
+        new PassesPage(frame, desk, engine.Guards, source, worker, settings.Jobs, trigger, engine.RulebookAsync, Now).Map(app);
         // Without links: what stands in a preview must not act in the customer's name.
         new MailsPage(frame, desk, source, new MailComposer(settings.Texts, settings.Mail, engine.Installation), Now).Map(app);
         new ForecastPage(frame, source, () => settings.Rules.SellerCountry, Now).Map(app);

@@ -18,8 +18,8 @@ internal sealed class OpsSentences(Show show, AccountPage page)
 
     /// <summary>An event as a sentence; one that this program does not know is its bare name.</summary>
     public string Of(BookEvent e) => show.Words.Find("event." + e.Type) is null ? e.Type : show.Words["event." + e.Type,
-        ("amount", Amount(e.Amount ?? e.AmountDue)), ("method", e.Method is { } method ? page.Words.Method(method) : "–"), ("start", Day(e.PeriodStart)), ("end", Day(e.PeriodEnd)),
-        ("code", Code(e.Code)), ("reason", Reason(e.Reason)), ("step", e.Step is { } step ? show.Count(step) : "–"), ("plan", e.Plan is { } plan ? page.Words.Plan(plan) : "–"),
+        ("amount", Amount(e.Amount ?? e.AmountDue)), ("details", Details(e)), ("split", Split(e)), ("cause", Cause(e)), ("method", e.Method is { } method ? page.Words.Method(method) : "–"), ("start", Day(e.PeriodStart)), ("end", Day(e.PeriodEnd)), ("last", Day(e.PeriodEnd?.PlusDays(-1))),
+        ("code", Code(e.Code)), ("reason", e.By is null ? Reason(e.Reason) : e.Reason ?? "–"), ("step", e.Step is { } step ? show.Count(step) : "–"), ("plan", e.Plan is { } plan ? page.Words.Plan(plan) : "–"),
         ("on", Day(e.EndsOn ?? e.PurgeOn)), ("until", e.Until is { } until ? When(until) : "–"), ("subscription", e.Subscription ?? "–"),
         ("mail", show.Name("template", e.Template ?? e.Kind ?? "")), ("audience", show.Name("audience", e.Audience ?? "")), ("to", To(e)), ("act", show.Name("act.name", e.Do ?? "")), ("by", e.By ?? "–")];
 
@@ -50,6 +50,41 @@ internal sealed class OpsSentences(Show show, AccountPage page)
 
     /// <summary>An amount in the account's currency.</summary>
     public string Amount(long? minor) => show.Amount(minor ?? 0, page.File.Currency.Code);
+
+    // What an operator's act says beside who, what and why.
+    private string Details(BookEvent e)
+    {
+        if (e.Type is not (EventTypes.OperatorActed or EventTypes.ActionRejected))
+        {
+            return "";
+        }
+        var w = show.Words;
+        string?[] all =
+        [
+            e.Amount is { } amount ? Amount(amount) : null,
+            e.EndsOn is { } until ? w["detail.until", ("date", Day(until))] : null,
+            e.Days is { } days ? w["detail.days", ("n", show.Count(days))] : null,
+            e is { Type: EventTypes.OperatorActed, Code: { } outcome } ? show.Name("outcome.charge", outcome) : null,
+            e is { PeriodStart: { } start, Subscription: { } subscription } ? w["detail.invoice", ("invoice", page.NumberOf(subscription, start) ?? subscription), ("date", Day(start))] : null,
+        ];
+        var said = string.Join(", ", all.OfType<string>());
+        return said.Length == 0 ? "" : $" ({said})";
+    }
+
+    private string Cause(BookEvent e) => e is { Type: EventTypes.ActionRejected, Code: { } code } && show.Words.Find("cause." + code) is { } cause ? cause : show.Words["cause.other"];
+
+    private string Split(BookEvent e)
+    {
+        var w = show.Words;
+        string?[] all =
+        [
+            w["split.tax", ("subtotal", Amount(e.Subtotal)), ("tax", Amount(e.Tax))],
+            e.CreditApplied > 0 ? w["split.credit", ("amount", Amount(e.CreditApplied))] : null,
+            e.CarriedIn > 0 ? w["split.carried_in", ("amount", Amount(e.CarriedIn))] : null,
+            e.CarriedOut > 0 ? w["split.carried_out", ("amount", Amount(e.CarriedOut))] : null,
+        ];
+        return string.Join(", ", all.OfType<string>());
+    }
 
     private string Code(string? code) => code is null ? show.Words["case.code.none"] : show.Name("code", code);
 

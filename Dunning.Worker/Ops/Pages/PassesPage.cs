@@ -1,6 +1,7 @@
 using System.Globalization;
 using Dunning.Hosting;
 using Dunning.Jobs;
+using Dunning.Model;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Queries;
 using Dunning.Passes;
@@ -11,19 +12,25 @@ using Npgsql;
 namespace Dunning.Ops.Pages;
 
 /// <summary>Each pass: how it last went on whichever server, when it runs next, what waits for it, and a button that runs it now.</summary>
-internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guards, NpgsqlDataSource source, PassWorker worker, JobSettings jobs, Func<PassKind, CancellationToken, Task> trigger, Func<Instant> now)
+internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guards, NpgsqlDataSource source, PassWorker worker, JobSettings jobs, Func<PassKind, CancellationToken, Task> trigger, Func<CancellationToken, Task<Rulebook>> rules, Func<Instant> now)
 {
     private const int Runs = 30;
     private const int Trips = 20;
+    private const int WaitingShown = 20;
+    private const int WaitingListed = 500;
+    private const string RunPath = "/ops/passes/run";
+    private const string ApprovePath = "/ops/passes/approve";
 
     private readonly OverviewQueries _overview = new(source);
     private readonly PassQueries _passes = new(source);
+    private readonly WaitingQueries _waiting = new(source);
 
     public void Map(IEndpointRouteBuilder app)
     {
         app.MapGet("/ops/passes", ShowAsync).Needs(OpsRole.Viewer);
-        app.MapPost("/ops/passes/run", RunAsync).Needs(OpsRole.Operator);
-        app.MapPost("/ops/passes/approve", ApproveAsync).Needs(OpsRole.Admin);
+        app.MapGet("/ops/passes/waiting", WaitingAsync).Needs(OpsRole.Viewer);
+        app.MapPost(RunPath, RunAsync).Needs(OpsRole.Operator);
+        app.MapPost(ApprovePath, ApproveAsync).Needs(OpsRole.Admin);
     }
 
     private async Task ShowAsync(HttpContext http)
@@ -78,8 +85,8 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
             {Show.Heading("guards", w["guard.title"])}<p class="soft">{w["guard.note"]}</p>
             {Show.Table(w["guard.title"], [w["guard.kind"], "#" + w["guard.taken"], "#" + w["guard.limit"], w["case.state"]],
                 stands.Select(g => Show.Row(Show.Head(Html.Text(w["guard." + Guards.NameOf(g.Kind)])), Show.Figure(show.Count(g.Taken)), Show.Figure(show.Count(g.Limit)),
-                    Show.Cell(g.TrippedAt is not { } at ? Show.Badge("good", w["guard.open"]) : Html.Of($"{Show.Badge("bad", w["guard.tripped"])} {w["guard.tripped.since", ("n", show.Count(g.Wanted ?? 0))]} {show.Time(at)}")))))}{Html.Each(stands.Where(g => g.TrippedAt is not null), g => !visit.User.May(OpsRole.Admin) ? Html.Of($"<p>{w["guard.admin"]}</p>\n") : OpsForm.Post(
-                    visit, "/ops/passes/approve", w["guard.approve", ("kind", w["guard." + Guards.NameOf(g.Kind)])], OpsForm.Hidden("kind", Guards.NameOf(g.Kind)), isGrave: true))}{(trips.All(t => t.ApprovedAt is null) ? Html.Empty : Html.Of($"<details><summary>{w["guard.past"]}</summary>{Show.Table(w["guard.past"], [w["guard.kind"], w["guard.tripped.at"], "#" + w["guard.wanted"], w["guard.approved"], w["audit.reason"]],
+                    Show.Cell(g.TrippedAt is not { } at ? Show.Badge("good", w["guard.open"]) : Html.Of($"{Show.Badge("bad", w["guard.tripped"])} {w["guard.tripped.since", ("n", show.Count(g.Wanted ?? 0))]} {show.Time(at)}. {Show.Link(WaitingPath(g.Kind), w["guard.waiting"])}")))))}{Html.Each(stands.Where(g => g.TrippedAt is not null), g => !visit.User.May(OpsRole.Admin) ? Html.Of($"<p>{w["guard.admin"]}</p>\n") : OpsForm.Post(
+                    visit, ApprovePath, w["guard.approve", ("kind", w["guard." + Guards.NameOf(g.Kind)])], OpsForm.Hidden("kind", Guards.NameOf(g.Kind)), isGrave: true, typed: visit.Typed?.If(ApprovePath, ("kind", Guards.NameOf(g.Kind)))))}{(trips.All(t => t.ApprovedAt is null) ? Html.Empty : Html.Of($"<details><summary>{w["guard.past"]}</summary>{Show.Table(w["guard.past"], [w["guard.kind"], w["guard.tripped.at"], "#" + w["guard.wanted"], w["guard.approved"], w["audit.reason"]],
                         trips.Where(t => t.ApprovedAt is not null).Select(t => Show.Row(Show.Head(Html.Text(w["guard." + Guards.NameOf(t.Kind)])), Show.Short(show.Time(t.At)), Show.Figure(show.Count(t.Wanted)), Show.Cell(Html.Of($"{t.ApprovedBy} {show.Time(t.ApprovedAt!.Value)}")), Show.Cell(t.ApprovedReason))))}</details>"))}
 
             """);
@@ -88,16 +95,18 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
     private static Html RunForm(OpsVisit visit, Show show, string? pass) => !visit.User.May(OpsRole.Operator) ? Html.Empty : Html.Of(
         $"""
         {Show.Heading("run", visit.Words["pass.run"])}<p class="soft">{visit.Words["pass.run.note"]}</p>
-        {OpsForm.Post(visit, "/ops/passes/run", visit.Words["pass.run"], OpsForm.Choice("pass", visit.Words["pass.name"], JobSettings.Passes.Select(p => (Texts.Pass[p], show.Name("pass", Texts.Pass[p]))), pass))}
+        {OpsForm.Post(visit, RunPath, visit.Words["pass.run"], OpsForm.Choice("pass", visit.Words["pass.name"], JobSettings.Passes.Select(p => (Texts.Pass[p], show.Name("pass", Texts.Pass[p]))), visit.Typed?.If(RunPath)?.Fields["pass"] ?? pass), typed: visit.Typed?.If(RunPath))}
         """);
 
     private async Task RunAsync(HttpContext http)
     {
         var w = http.Ops().Words;
-        var asked = (await http.Request.ReadFormAsync(http.RequestAborted))["pass"].ToString();
+        var form = await http.Request.ReadFormAsync(http.RequestAborted);
+        var asked = form["pass"].ToString();
         if (await OpsForm.MandateAsync(http) is not { } mandate)
         {
-            await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["form.noreason"], IsFault: true));
+            http.Ops().Typed = new OpsTyped(w["form.noreason"], RunPath, form);
+            await ShowAsync(http);
             return;
         }
         if (JobSettings.Passes.Where(p => Texts.Pass[p] == asked).Cast<PassKind?>().FirstOrDefault() is not { } pass)
@@ -116,7 +125,8 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
         var w = visit.Words;
         if (await OpsForm.MandateAsync(http) is not { } mandate)
         {
-            await OpsFrame.BackAsync(http, "/ops/passes", new OpsFlash(w["form.noreason"], IsFault: true));
+            visit.Typed = new OpsTyped(w["form.noreason"], ApprovePath, form);
+            await ShowAsync(http);
             return;
         }
         if (Guards.Find(form["kind"].ToString()) is not { } kind)
@@ -128,14 +138,18 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
         // Once more: what it lets go on harms many, and can't be taken back.
         if (form["confirmed"] != "yes")
         {
+            var show = new Show(http.Ops());
+            var state = (await guards.ListAsync(http.RequestAborted)).First(g => g.Kind == kind);
+            var waiting = await WaitingOfAsync(kind, WaitingShown, http.RequestAborted);
             await frame.WriteAsync(http, new OpsPage
             {
                 Title = w["confirm.title", ("act", w["guard.approve", ("kind", name)])],
                 Body = Html.Of(
                     $"""
-                    <p class="told warning">{w["guard.confirm", ("kind", name)]}</p>
+                    <p class="told warning">{w["guard.confirm", ("kind", name), ("limit", show.Count(state.Limit))]}</p>
                     <dl class="facts"><dt>{w["audit.reason"]}</dt><dd>{mandate.Reason}</dd></dl>
-                    {OpsForm.Post(visit, "/ops/passes/approve", w["confirm.button", ("act", w["guard.approve", ("kind", name)])], OpsForm.Hidden("kind", Guards.NameOf(kind)) + OpsForm.Hidden("confirmed", "yes") + OpsForm.Hidden(OpsForm.Reason, mandate.Reason), asksReason: false, isGrave: true)}<p>{Show.Link("/ops/passes", w["guard.back"])}</p>
+                    {Show.Heading("waiting", w["guard.waiting"])}{WaitingTable(show, waiting)}{(waiting.Count > waiting.Rows.Count ? Html.Of($"<p>{Show.Link(WaitingPath(kind), w["guard.waiting.all", ("n", show.Count(waiting.Count))])}</p>\n") : Html.Empty)}
+                    {OpsForm.Post(visit, ApprovePath, w["confirm.button", ("act", w["guard.approve", ("kind", name)])], OpsForm.Hidden("kind", Guards.NameOf(kind)) + OpsForm.Hidden("confirmed", "yes") + OpsForm.Hidden(OpsForm.Reason, mandate.Reason), asksReason: false, isGrave: true)}<p>{Show.Link("/ops/passes", w["guard.back"])}</p>
                     """),
             });
             return;
@@ -143,6 +157,34 @@ internal sealed class PassesPage(OpsFrame frame, OperatorDesk desk, Guards guard
         await OpsFrame.BackAsync(http, "/ops/passes", await guards.ApproveAsync(kind, mandate, http.RequestAborted)
             ? new OpsFlash(w["guard.done", ("kind", name)]) : new OpsFlash(w["guard.nothing", ("kind", name)], IsFault: true));
     }
+
+    private async Task WaitingAsync(HttpContext http)
+    {
+        var w = http.Ops().Words;
+        if (Guards.Find(http.Request.Query["kind"].ToString()) is not { } kind)
+        {
+            await frame.WriteAsync(http, new OpsPage { Title = w["missing.title"], Body = Html.Of($"<p>{w["missing.text"]}</p>"), Status = StatusCodes.Status404NotFound });
+            return;
+        }
+        var show = new Show(http.Ops());
+        var waiting = await WaitingOfAsync(kind, WaitingListed, http.RequestAborted);
+        await frame.WriteAsync(http, new OpsPage
+        {
+            Title = w["guard.waiting.title", ("kind", w["guard." + Guards.NameOf(kind)])],
+            Body = Html.Of($"<p class=\"soft\">{w["guard.waiting.note"]}</p>\n{WaitingTable(show, waiting)}{(waiting.Count > waiting.Rows.Count ? Html.Of($"<p>{w["guard.waiting.first", ("n", show.Count(waiting.Count)), ("shown", show.Count(waiting.Rows.Count))]}</p>\n") : Html.Empty)}<p>{Show.Link("/ops/passes#guards", w["guard.title"])}</p>\n"),
+        });
+    }
+
+    private async Task<Waiting> WaitingOfAsync(GuardKinds kind, int limit, CancellationToken ct) => await _waiting.OfAsync(kind, await rules(ct), now(), limit, ct);
+
+    private static Html WaitingTable(Show show, Waiting waiting)
+    {
+        var w = show.Words;
+        return waiting.Rows.Count == 0 ? Show.Nothing(w["guard.waiting.none"]) : Show.Table(w["guard.waiting"], [w["account.id"], w["account.name"], w["account.what"], "#" + w["account.owed"]],
+            waiting.Rows.Select(r => Show.Row(Show.Head(Show.Account(r.Account)), Show.Cell(r.Name), Show.Cell(r.Template is { } template ? show.Name("template", template) : w["guard.waiting." + r.What]), Show.Figure(r.Owed is { } owed ? show.Amount(owed.Minor, owed.Currency.Code) : "–"))));
+    }
+
+    private static string WaitingPath(GuardKinds kind) => OpsPath.Of("/ops/passes/waiting", ("kind", Guards.NameOf(kind)));
 
     private Instant? NextOf(PassKind pass, Instant at) => jobs.Cron[pass] == JobSettings.Off ? null : CronText.NextAfter(jobs.Cron[pass], at, jobs.Zone);
 }

@@ -8,7 +8,8 @@ namespace Dunning.Ops.Queries;
 /// <param name="Operator">Who.</param>
 /// <param name="Account">On this account.</param>
 /// <param name="Act">One of <see cref="Model.ActionNames"/> or <see cref="AuditAct"/>.</param>
-internal sealed record AuditFilter(string? Operator = null, string? Account = null, string? Act = null);
+/// <param name="Since">Not before, UTC.</param>
+internal sealed record AuditFilter(string? Operator = null, string? Account = null, string? Act = null, DateTime? Since = null);
 
 /// <summary>Where a page of the audit ends.</summary>
 internal sealed record AuditCursor(DateTime At, string Account, long Seq);
@@ -22,10 +23,21 @@ internal sealed record AuditCursor(DateTime At, string Account, long Seq);
 /// <param name="Subject">To what, where it belongs to no account.</param>
 /// <param name="Reason">Why.</param>
 /// <param name="IsRejected">It could not be done.</param>
-/// <param name="Data">The event's fields, as JSON.</param>
+/// <param name="Subscription">Of the invoice that it was done to; null: to none.</param>
+/// <param name="PeriodStart">Of that invoice.</param>
+/// <param name="Amount">Minor units, of credit.</param>
+/// <param name="Code">How a stuck charge was resolved, or why it could not be done, one of <see cref="Model.RejectionCause"/>.</param>
+/// <param name="Until">Of a pause.</param>
+/// <param name="Days">Of temporary access.</param>
+/// <param name="Series">Of the invoice's number; null: it belongs to none.</param>
+/// <param name="Currency">The account's.</param>
 internal sealed record AuditRow(
-    DateTime At, string Account, long Seq, string By, string Act, string? Subject, string? Reason, bool IsRejected, string? Subscription, DateOnly? PeriodStart, string? Data)
+    DateTime At, string Account, long Seq, string By, string Act, string? Subject, string? Reason, bool IsRejected, string? Subscription, DateOnly? PeriodStart,
+    long? Amount, string? Code, string? Until, int? Days, string? Series, int? Year, long? Count, string? Currency)
 {
+    /// <summary>The number of the invoice that it was done to; null: to none.</summary>
+    public string? Number => Series is { } series ? Documents.DocumentNumber.Of(series, Year!.Value, Count!.Value) : null;
+
     public AuditCursor Cursor => new(At, Account, Seq);
 }
 
@@ -56,6 +68,7 @@ internal sealed class AuditQueries(NpgsqlDataSource source)
             filter.Operator is null ? null : " and data->>'by' = @Operator",
             filter.Account is null ? null : " and account_id = @Account",
             filter.Act is null ? null : " and data->>'do' = @Act",
+            filter.Since is null ? null : " and at >= @Since",
             after is null ? null : " and (at, account_id, seq) < (@AfterAt, @AfterAccount, @AfterSeq)",
         });
         var ofOthers = string.Concat(new[]
@@ -64,24 +77,30 @@ internal sealed class AuditQueries(NpgsqlDataSource source)
             // A mail that is sent again is named by its account and number.
             filter.Account is null ? null : " and starts_with(subject, @Account || ' ')",
             filter.Act is null ? null : " and act = @Act",
+            filter.Since is null ? null : " and at >= @Since",
             after is null ? null : " and (at, ''::text collate \"C\", id) < (@AfterAt, @AfterAccount, @AfterSeq)",
         });
         return $"""
-            select * from (
+            select acts.at, acts.account, acts.seq, acts.by, acts.act, acts.subject, acts.reason, acts.is_rejected, acts.subscription, acts.period_start,
+                   (acts.data->>'amount')::bigint as amount, acts.data->>'code' as code, acts.data->>'ends_on' as until, (acts.data->>'days')::int as days,
+                   i.series, i.year, i.number as count, a.currency
+            from (
                 (select at, account_id as account, seq, data->>'by' as by, data->>'do' as act, null::text as subject, data->>'reason' as reason,
-                        type = 'action.rejected' as is_rejected, subscription_id as subscription, period_start, data::text as data
+                        type = 'action.rejected' as is_rejected, subscription_id as subscription, period_start, data
                  from dunning.event where type in ('operator.acted', 'action.rejected') and data->>'by' is not null{ofEvents}
                  order by at desc, account_id desc, seq desc{limit})
                 union all
                 (select at, '', id, operator, act, subject, reason, false, null, null, null
                  from dunning.audit where true{ofOthers}
                  order by at desc, id desc{limit})) acts
-            order by at desc, account collate "C" desc, seq desc{limit}
+            left join dunning.invoice i on i.subscription_id = acts.subscription and i.period_start = acts.period_start
+            left join dunning.account a on a.id = acts.account
+            order by acts.at desc, acts.account collate "C" desc, acts.seq desc{limit}
             """;
     }
 
     private static object Values(AuditFilter filter, AuditCursor? after, int limit) => new
     {
-        filter.Operator, filter.Account, filter.Act, AfterAt = after?.At, AfterAccount = after?.Account, AfterSeq = after?.Seq, limit,
+        filter.Operator, filter.Account, filter.Act, filter.Since, AfterAt = after?.At, AfterAccount = after?.Account, AfterSeq = after?.Seq, limit,
     };
 }

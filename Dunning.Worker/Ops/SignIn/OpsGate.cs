@@ -16,6 +16,9 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
     /// <summary>Header with the form's token, for pages that send by script.</summary>
     public const string TokenHeader = "X-Dunning-Token";
 
+    /// <summary>The reason in the audit for what is done on the job host's own pages, which ask for none.</summary>
+    public const string ByJobPages = "by the job host's own pages";
+
     private const int MaxForm = 64 * 1024;
     private const string Policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -117,6 +120,10 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
         if (http.GetEndpoint() is not RouteEndpoint endpoint)
         {
             await next(http);
+            if (IsNothing(http) && http.Request.Path.StartsWithSegments("/ops", StringComparison.OrdinalIgnoreCase))
+            {
+                await TellOfNothingAsync(http);
+            }
             return;
         }
         if (endpoint.Metadata.GetMetadata<OpsAccess>() is not { } access)
@@ -131,6 +138,11 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             if (access.Role is not { } role || await AdmitAsync(http, role))
             {
                 await next(http);
+                // The job host's pages answer so to what they do not know.
+                if (IsNothing(http) && http.OpsOrNobody() is { } visit)
+                {
+                    await WriteAsync(http, StatusCodes.Status404NotFound, "missing.title", visit.Words["missing.text"]);
+                }
             }
         }
         catch (BadHttpRequestException e) when (isOurs && !http.Response.HasStarted)
@@ -144,6 +156,27 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             var words = http.OpsOrNobody()?.Words ?? frame.Texts.For(http.Request);
             await WriteAsync(http, StatusCodes.Status500InternalServerError, "broken.title", words["broken.text"]);
         }
+    }
+
+    // Answered with 404 and nothing else, and somebody could read more.
+    private static bool IsNothing(HttpContext http) =>
+        http.Response is { StatusCode: StatusCodes.Status404NotFound, HasStarted: false, ContentType: null } && IsReading(http.Request);
+
+    // To who is signed in; a stranger learns no more than that.
+    private async Task TellOfNothingAsync(HttpContext http)
+    {
+        if (OpsSessions.IdOf(OpsCookie.Read(http.Request)) is not { } id)
+        {
+            return;
+        }
+        var (hasUsers, row) = await sessions.FindAsync(id, http.RequestAborted);
+        if (row is null || !await IsWelcomeAsync(http, hasUsers))
+        {
+            return;
+        }
+        var visit = new SessionVisit(id, row, frame.Texts.In(row.Language), settings.Zone, sessions);
+        http.Features.Set<OpsVisit>(visit);
+        await WriteAsync(http, StatusCodes.Status404NotFound, "missing.title", visit.Words["missing.text"]);
     }
 
     private async Task<bool> AdmitAsync(HttpContext http, OpsRole role)
@@ -199,7 +232,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
         var jobs = http.Request.HasFormContentType ? (await http.Request.ReadFormAsync(http.RequestAborted))["jobs[]"].ToArray() : [];
         var subject = string.Join(' ', [what, .. jobs]);
         await sessions.NoteAsync(
-            new Mandate(visit.User.Name, "by the job host's own pages"), AuditAct.JobPages, new string([.. subject.Where(c => !char.IsControl(c)).Take(200)]), http.RequestAborted);
+            new Mandate(visit.User.Name, ByJobPages), AuditAct.JobPages, new string([.. subject.Where(c => !char.IsControl(c)).Take(200)]), http.RequestAborted);
     }
 
     private static bool IsStats(HttpContext http) => JobsPath(http).Equals("stats", StringComparison.OrdinalIgnoreCase);

@@ -21,6 +21,9 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
     /// <summary>Who signs in by the one-time token has no name of their own.</summary>
     public const string TokenName = "one-time token";
 
+    /// <summary>The reason in the audit for a sign-in, which asks for none.</summary>
+    public const string SignedIn = "signed in";
+
     private const int IdBytes = 32;
 
     // A page of many parts is one look, not many writes.
@@ -110,7 +113,7 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
                 insert into dunning.ops_session (id_hash, kind, name, local_user, role, language, began_at, seen_at, ends_at)
                 select @hash, @kind, @name, @localUser, @role, @language, @now, @now, @ends where @localUser::text is null or exists (select from known)
                 returning name)
-            insert into dunning.audit (at, operator, act, subject, reason) select @now, name, @act, @kind, 'signed in' from opened
+            insert into dunning.audit (at, operator, act, subject, reason) select @now, name, @act, @kind, @reason from opened
             returning true;
             """,
             new
@@ -127,6 +130,7 @@ internal sealed class OpsSessions(NpgsqlDataSource source, OpsSettings settings,
                 idle = (now - settings.Idle).Utc(),
                 ends = (now + settings.Lasts).Utc(),
                 act = AuditAct.SignIn,
+                reason = SignedIn,
             },
             cancellationToken: ct));
         return isOpen ? WebEncoders.Base64UrlEncode(id) : null;
