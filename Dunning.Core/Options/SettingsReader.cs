@@ -121,7 +121,7 @@ internal sealed class SettingsReader
         }
 
         var defaults = RuleOptions.DefaultSteps.Steps;
-        var steps = new List<DunningStep>();
+        var (steps, numbers) = (new List<DunningStep>(), new List<int>());
         foreach (var number in Enumerable.Range(0, defaults.Length).Union(given.Keys).Order())
         {
             var fields = given.GetValueOrDefault(number) ?? [];
@@ -167,8 +167,9 @@ internal sealed class SettingsReader
                 continue;
             }
             steps.Add(new DunningStep(day.Value, email, notice, suspend));
+            numbers.Add(number);
         }
-        var (schedule, faults) = StepSchedule.Create([.. steps]);
+        var (schedule, faults) = StepSchedule.Create([.. steps], [.. numbers]);
         if (Faults.Count == faultsBefore)
         {
             Faults.AddRange(faults);

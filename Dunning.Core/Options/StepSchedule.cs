@@ -42,61 +42,63 @@ public sealed class StepSchedule : IEquatable<StepSchedule>
     public string Fingerprint { get; }
 
     /// <summary>Checks the steps as a whole and makes the schedule of them, or says every fault.</summary>
-    public static (StepSchedule? Schedule, ImmutableArray<string> Faults) Create(ImmutableArray<DunningStep> steps)
+    /// <param name="steps">The steps that are on.</param>
+    /// <param name="numbers">Their numbers in the settings, where those that are off count too; default: as they come.</param>
+    public static (StepSchedule? Schedule, ImmutableArray<string> Faults) Create(ImmutableArray<DunningStep> steps, ImmutableArray<int> numbers = default)
     {
         var faults = ImmutableArray.CreateBuilder<string>();
         if (steps.Length < 2)
         {
-            faults.Add("Dunning:Steps: at least a first step and a suspending step are needed");
+            faults.Add("Dunning:Steps: at least a first step and a suspending step are needed: leave more of them on, such as Dunning:Steps:4:Off=false");
         }
         for (var i = 0; i < steps.Length; i++)
         {
             var (step, last) = (steps[i], i == steps.Length - 1);
-            var key = string.Create(CultureInfo.InvariantCulture, $"Dunning:Steps (step {i} of those that are on)");
+            var key = string.Create(CultureInfo.InvariantCulture, $"Dunning:Steps:{(numbers.IsDefault ? i : numbers[i])}");
             if (i == 0 && step.Day != 0)
             {
-                faults.Add(Fault($"{key}: Day is {step.Day}, but the first step is the renewal itself: Day must be 0"));
+                faults.Add(Fault($"{key}:Day is {step.Day}, but the first step is the renewal itself: it must be 0"));
             }
             if (i > 0 && step.Day <= steps[i - 1].Day)
             {
-                faults.Add(Fault($"{key}: Day is {step.Day}, but days must rise: more than {steps[i - 1].Day}"));
+                faults.Add(Fault($"{key}:Day is {step.Day}, but days must rise: more than the {steps[i - 1].Day} of the step before, such as {steps[i - 1].Day + 2}"));
             }
             if (step.Day is < 0 or > 3650)
             {
-                faults.Add(Fault($"{key}: Day is {step.Day}, but must be from 0 to 3650"));
+                faults.Add(Fault($"{key}:Day is {step.Day}, but must be from 0 to 3650, such as 4"));
             }
             if (step.Notice is not (null or Audiences.OwnerAdmins or Audiences.AllAgents))
             {
-                faults.Add($"{key}: Notice is '{step.Notice}', but must be empty, owner_admins or all_agents");
+                faults.Add($"{key}:Notice is '{step.Notice}', but must be empty, owner_admins or all_agents");
             }
             if (step.Suspend && !last)
             {
-                faults.Add($"{key}: Suspend is true, but only the last step may suspend");
+                faults.Add($"{key}:Suspend is true, but only the last step may suspend: set it to false");
             }
             if (last && !step.Suspend)
             {
-                faults.Add($"{key}: the last step must suspend: set Suspend to true");
+                faults.Add($"{key}:Suspend is false, but the last step must suspend: set it to true");
             }
             if (step.Suspend && step.Email != MailTemplates.AccountSuspended)
             {
-                faults.Add($"{key}: Email is '{step.Email}', but the suspending step mails account_suspended");
+                faults.Add($"{key}:Email is '{step.Email}', but the suspending step mails account_suspended");
             }
             if (step.Suspend && step.Notice is not null)
             {
-                faults.Add($"{key}: Notice is '{step.Notice}', but the suspending step has no notice: leave it empty");
+                faults.Add($"{key}:Notice is '{step.Notice}', but the suspending step has no notice: leave it empty");
             }
             if (!step.Suspend && i == 0 && step.Email != MailTemplates.PaymentFailed)
             {
-                faults.Add($"{key}: Email is '{step.Email}', but the first step mails payment_failed");
+                faults.Add($"{key}:Email is '{step.Email}', but the first step mails payment_failed");
             }
             else if (!step.Suspend && step.Email is not (MailTemplates.PaymentFailed or MailTemplates.SuspensionWarning))
             {
-                faults.Add($"{key}: Email is '{step.Email}', but must be payment_failed or suspension_warning");
+                faults.Add($"{key}:Email is '{step.Email}', but must be payment_failed or suspension_warning");
             }
         }
         if (!steps.Any(s => s.Email == MailTemplates.SuspensionWarning))
         {
-            faults.Add("Dunning:Steps: no step mails suspension_warning; nobody may be suspended without a warning");
+            faults.Add("Dunning:Steps: no step mails suspension_warning, and nobody may be suspended without a warning: set the Email of the one before the last to it, such as Dunning:Steps:3:Email=suspension_warning");
         }
         return faults.Count == 0 ? (new StepSchedule(steps), []) : (null, faults.ToImmutable());
 

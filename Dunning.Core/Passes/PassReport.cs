@@ -26,7 +26,10 @@ public sealed class PassReport
     public bool IsOutOfTime { get; internal set; }
 
     /// <summary>The gateway refuses this installation's requests: nothing more was sent.</summary>
-    public bool IsStoppedByRefusal { get; internal set; }
+    public bool IsStoppedByRefusal => StoppedBy is not null;
+
+    /// <summary>Why it does, the first time that it said so; null: it does not.</summary>
+    public string? StoppedBy { get; internal set; }
 
     /// <summary>Events by type.</summary>
     public IReadOnlyDictionary<string, int> Events

@@ -74,7 +74,7 @@ public sealed class PassRunner
         private int _underWay; // from the claim until the answer is saved
         private int _unanswered; // from the claim until the answer is here
         private int _saves; // of answers
-        private volatile bool _refusedForAll;
+        private volatile string? _refusedForAll;
         private volatile Exception? _lostSave;
 
         public async Task<PassReport> GoAsync(CancellationToken ct)
@@ -97,7 +97,7 @@ public sealed class PassRunner
             {
                 throw new InvalidOperationException("answers could not be saved; their accounts are due again when their claims end", lost);
             }
-            _report.IsStoppedByRefusal = _refusedForAll;
+            _report.StoppedBy = _refusedForAll;
             return _report;
         }
 
@@ -109,7 +109,7 @@ public sealed class PassRunner
             var ahead = Math.Max(size, slots * 2);
             // The next claim begins while half a wave still waits: slots must not run empty while it is read and saved.
             var least = Math.Max(1, Math.Min(size, ahead - slots - (slots / 2)));
-            while (!ct.IsCancellationRequested && !_refusedForAll && _lostSave is null)
+            while (!ct.IsCancellationRequested && _refusedForAll is null && _lostSave is null)
             {
                 var saves = Volatile.Read(ref _saves);
                 var underWay = Volatile.Read(ref _underWay);
@@ -212,7 +212,7 @@ public sealed class PassRunner
             switch (effect)
             {
                 case Effect.SendCharge send:
-                    var outcome = _refusedForAll
+                    var outcome = _refusedForAll is not null
                         ? new GatewayOutcome.Refused("not sent: the gateway refuses this installation's requests", RefusalScope.Everyone)
                         : isTooLate
                         ? new GatewayOutcome.Refused("not sent: it waited too long for its turn", RefusalScope.Request)
@@ -220,7 +220,10 @@ public sealed class PassRunner
                     if (outcome is GatewayOutcome.Refused refused)
                     {
                         _report.AddRefusal(refused.Reason);
-                        _refusedForAll |= refused.Scope == RefusalScope.Everyone;
+                        if (refused.Scope == RefusalScope.Everyone)
+                        {
+                            _refusedForAll ??= refused.Reason;
+                        }
                     }
                     return new Answer.Charged(send.Request.Key, outcome, send.IsResend);
                 case Effect.LookUp lookUp:

@@ -21,6 +21,36 @@ public interface IGatewayAccount
     Task<string?> AccountAsync(CancellationToken ct);
 }
 
+/// <summary>A gateway that can be asked whether it takes the key, with nothing charged.</summary>
+public interface IGatewayKey
+{
+    /// <summary>Asks it.</summary>
+    Task<KeyVerdict> TryKeyAsync(CancellationToken ct);
+}
+
+/// <summary>What a gateway says of a key.</summary>
+public abstract record KeyVerdict
+{
+    private KeyVerdict()
+    {
+    }
+
+    /// <summary>It takes it.</summary>
+    /// <param name="Account">Whose it is; null: this gateway does not tell.</param>
+    public sealed record Taken(string? Account) : KeyVerdict;
+
+    /// <summary>It may not be asked with this key, which may do for charges all the same.</summary>
+    public sealed record NotTold : KeyVerdict;
+
+    /// <summary>It refuses it.</summary>
+    /// <param name="Why">For operators: codes alone.</param>
+    public sealed record Refused(string Why) : KeyVerdict;
+
+    /// <summary>There is no answer, or nothing could be asked.</summary>
+    /// <param name="Why">For operators: codes alone.</param>
+    public sealed record NoAnswer(string Why) : KeyVerdict;
+}
+
 /// <summary>A charge as the gateway lists it.</summary>
 /// <param name="Key">Our key.</param>
 /// <param name="Reference">Its id at the gateway.</param>

@@ -83,7 +83,14 @@ public abstract record GatewayOutcome
     /// <summary>The request itself was refused: no attempt was made.</summary>
     /// <param name="Reason">For operators; no personal data.</param>
     /// <param name="Scope">What it stops.</param>
-    public sealed record Refused(string Reason, RefusalScope Scope) : GatewayOutcome;
+    public sealed record Refused(string Reason, RefusalScope Scope) : GatewayOutcome
+    {
+        /// <summary>What the gateway answered, as an HTTP status; null: it was not asked.</summary>
+        public int? Status { get; init; }
+
+        /// <summary>It was not asked because it has not answered others lately: it says nothing of the key.</summary>
+        public bool IsSilence { get; init; }
+    }
 }
 
 /// <summary>Advice that came with a decline. A gateway maps its own codes to it.</summary>

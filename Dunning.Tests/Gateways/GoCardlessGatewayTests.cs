@@ -66,12 +66,12 @@ public sealed partial class GoCardlessGatewayTests : IAsyncLifetime
     public async Task Charge_Refusals_AreNoAttempts_AndAMandateThatIsGoneIsBlocked()
     {
         _server.Withdraw("MD1");
-        Assert.Equal(new GatewayOutcome.Refused("GoCardless answers 422 mandate_is_inactive", RefusalScope.Method), await _gateway.ChargeAsync(Request("k1"), default));
+        Assert.Equal(new GatewayOutcome.Refused("GoCardless answers 422 mandate_is_inactive", RefusalScope.Method) { Status = 422 }, await _gateway.ChargeAsync(Request("k1"), default));
         _server.Break("MD2", WireFault.TooMany, WireFault.ErrorAfter);
-        Assert.Equal(new GatewayOutcome.Refused("GoCardless answers 429 rate_limit_exceeded", RefusalScope.Everyone), await _gateway.ChargeAsync(Request("k2", "MD2"), default));
+        Assert.Equal(new GatewayOutcome.Refused("GoCardless answers 429 rate_limit_exceeded", RefusalScope.Everyone) { Status = 429 }, await _gateway.ChargeAsync(Request("k2", "MD2"), default));
         Assert.IsType<GatewayOutcome.Unknown>(await _gateway.ChargeAsync(Request("k2", "MD2"), default));
         Assert.Equal(
-            new GatewayOutcome.Refused("GoCardless answers 422 validation_failed", RefusalScope.Request),
+            new GatewayOutcome.Refused("GoCardless answers 422 validation_failed", RefusalScope.Request) { Status = 422 },
             await _gateway.ChargeAsync(Request("k3", "MD2") with { Amount = Money.Zero(Currency.Of("EUR")) }, default));
         Assert.Equal(
             new GatewayOutcome.Refused("not sent: GoCardless takes no JPY", RefusalScope.Request),

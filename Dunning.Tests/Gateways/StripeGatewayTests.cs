@@ -104,12 +104,12 @@ public sealed class StripeGatewayTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(WireFault.TooMany, "Stripe answers 429 rate_limit")]
-    [InlineData(WireFault.Unauthorized, "Stripe answers 401 api_key_expired")]
-    public async Task Charge_RefusedForAll_StopsThePass(WireFault fault, string reason)
+    [InlineData(WireFault.TooMany, 429, "Stripe answers 429 rate_limit")]
+    [InlineData(WireFault.Unauthorized, 401, "Stripe answers 401 api_key_expired")]
+    public async Task Charge_RefusedForAll_StopsThePass(WireFault fault, int status, string reason)
     {
         _stripe.Break("cus_a", fault);
-        Assert.Equal(new GatewayOutcome.Refused(reason, RefusalScope.Everyone), await _gateway.ChargeAsync(Request("k1"), default));
+        Assert.Equal(new GatewayOutcome.Refused(reason, RefusalScope.Everyone) { Status = status }, await _gateway.ChargeAsync(Request("k1"), default));
         Assert.Empty(_stripe.Intents);
     }
 

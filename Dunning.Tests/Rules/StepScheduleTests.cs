@@ -61,20 +61,25 @@ public sealed class StepScheduleTests
     {
         Faults([], "at least a first step", "no step mails suspension_warning");
         Faults([Last with { Day = 0 }], "at least a first step", "no step mails suspension_warning");
-        Faults([First with { Day = 1 }, Warning, Last], "step 0 of those that are on): Day is 1, but the first step is the renewal itself");
-        Faults([First, Warning, Warning with { Day = 5 }, Last], "step 2 of those that are on): Day is 5, but days must rise: more than 5");
-        Faults([First, Warning, Last with { Day = 4 }], "step 2 of those that are on): Day is 4, but days must rise: more than 5");
-        Faults([First with { Day = -1 }, Warning, Last], "Day must be 0", "Day is -1, but must be from 0 to 3650");
+        Faults([First with { Day = 1 }, Warning, Last], "Dunning:Steps:0:Day is 1, but the first step is the renewal itself");
+        Faults([First, Warning, Warning with { Day = 5 }, Last], "Dunning:Steps:2:Day is 5, but days must rise: more than the 5 of the step before, such as 7");
+        Faults([First, Warning, Last with { Day = 4 }], "Dunning:Steps:2:Day is 4, but days must rise: more than the 5 of the step before, such as 7");
+        Faults([First with { Day = -1 }, Warning, Last], "it must be 0", "Day is -1, but must be from 0 to 3650");
         Faults([First, Warning, Last with { Day = 3651 }], "Day is 3651, but must be from 0 to 3650");
         Faults([First, Warning with { Notice = "everyone" }, Last], "Notice is 'everyone', but must be empty, owner_admins or all_agents");
-        Faults([First, Warning, Last with { Day = 7 }, Last], "step 2 of those that are on): Suspend is true, but only the last step may suspend");
+        Faults([First, Warning, Last with { Day = 7 }, Last], "Dunning:Steps:2:Suspend is true, but only the last step may suspend");
         Faults([First, Warning, Last with { Suspend = false }], "the last step must suspend", "Email is 'account_suspended', but must be");
         Faults([First, Warning, Last with { Email = MailTemplates.PaymentFailed }], "the suspending step mails account_suspended");
         Faults([First, Warning, Last with { Notice = Audiences.AllAgents }], "the suspending step has no notice");
         Faults([First with { Email = MailTemplates.SuspensionWarning }, Warning, Last], "the first step mails payment_failed");
         Faults([First, Warning with { Email = MailTemplates.Receipt }, Last], "Email is 'receipt', but must be", "no step mails suspension_warning");
-        Faults([First, First with { Day = 5 }, Last], "no step mails suspension_warning; nobody may be suspended without a warning");
+        Faults([First, First with { Day = 5 }, Last], "no step mails suspension_warning, and nobody may be suspended without a warning");
     }
+
+    [Fact]
+    public void A_fault_names_the_key_as_it_was_given_also_after_a_step_that_is_off() => Assert.Contains(
+        "Dunning:Steps:3:Day is 4, but days must rise: more than the 4 of the step before, such as 6",
+        RuleOptions.Read([new("Dunning:Steps:1:Off", "true"), new("Dunning:Steps:3:Day", "4")]).Faults);
 
     [Fact]
     public void All_faults_are_told_at_once() => Assert.Equal(

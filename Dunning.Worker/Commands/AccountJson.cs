@@ -94,6 +94,8 @@ internal static class AccountJson
             }),
             ["open_charges"] = List(file.Charges, c => new JsonObject
             {
+                ["key"] = c.Key,
+                ["reference"] = page.ReferenceOf(c),
                 ["subscription"] = c.SubscriptionId,
                 ["period_start"] = On(c.PeriodStart),
                 ["amount"] = c.Amount.Minor,

@@ -101,6 +101,16 @@ internal sealed record AccountPage(
     /// <summary>Since when a guard holds back what lies ahead; null: none does.</summary>
     public Instant? HeldSince(Prospect ahead) => ahead.Guard == GuardKinds.None ? null : Tripped[ahead.Guard];
 
+    /// <summary>A charge's own id at the gateway; null: it is not known, and the key finds it there.</summary>
+    public string? ReferenceOf(Charge charge) => Sheet.Charges.FirstOrDefault(c => c.Key == charge.Key)?.Reference;
+
+    /// <summary>The number of the invoice that a charge is for.</summary>
+    public string NumberOf(Charge charge) => Sheet.Invoices.FirstOrDefault(i => i.SubscriptionId == charge.SubscriptionId && i.PeriodStart == charge.PeriodStart.ToDateOnly()) is { } row
+        ? DocumentNumber.Of(row.Series, row.Year, row.Number) : "NUMBER";
+
+    /// <summary>Whether the gateway refused the last request that an invoice be charged: that was no attempt.</summary>
+    public bool WasRefused(Invoice invoice) => Sheet.Charges.LastOrDefault(c => c.SubscriptionId == invoice.SubscriptionId && c.PeriodStart == invoice.PeriodStart.ToDateOnly())?.State == "refused";
+
     /// <summary>The row of an invoice, with its number.</summary>
     public InvoiceView? RowOf(Invoice invoice) => Sheet.Invoices.FirstOrDefault(i =>
         i.SubscriptionId == invoice.SubscriptionId && i.PeriodStart == new DateOnly(invoice.PeriodStart.Year, invoice.PeriodStart.Month, invoice.PeriodStart.Day));

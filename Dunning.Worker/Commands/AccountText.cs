@@ -166,7 +166,8 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
             }
             if (i.Case is not { } c)
             {
-                Line("    no dunning case: its first attempt has no outcome yet");
+                Line(page.WasRefused(i) ? "    no dunning case: the gateway refused the request of its first attempt, so none was made; the next pass sends it again"
+                    : "    no dunning case: its first attempt has no outcome yet");
                 continue;
             }
             Line($"    dunning since {AccountWords.Date(c.DayZero)}: {StepOf(c.LastStep, c)} done on {AccountWords.Date(c.LastStepOn)}"
@@ -231,10 +232,11 @@ internal sealed class AccountText(AccountPage page, Paint paint) : TextSheet(pai
                 Line($"  {AccountWords.Amount(c.Amount)} on {Words.Method(c.Method)} for {c.SubscriptionId}, {AccountWords.Date(c.PeriodStart)}: "
                     + (c.RefundDue ? Paint.Yellow($"{(c.Duplicate ? "taken twice" : "its invoice is voided")}: refund under way{Since(page.Sheet.Charges.First(v => v.Key == c.Key))}")
                         : c.Stuck ? Paint.Red($"stuck, first sent {Words.Time(c.FirstCalledAt)}: look it up at the gateway, then "
-                            + $"'dunning act {File.Id} abandon_charge --subscription {c.SubscriptionId}' if it was never made")
+                            + $"'dunning charge resolve {page.NumberOf(c)} --outcome succeeded|failed|never_made --reason …'")
                         : c.State == ChargeState.Pending ? $"pending since {Words.Time(c.LastCalledAt)}: the bank has not said yet whether the money comes"
                         : c.State == ChargeState.InFlight ? $"under way since {Words.Time(c.LastCalledAt)}"
                         : Paint.Yellow($"unknown since {Words.Time(c.LastCalledAt)}")));
+                Line($"    at the gateway: dunning_key {c.Key}{(page.ReferenceOf(c) is { } reference ? $", {reference}" : "")}");
             }
         }
         if (mails.Count > 0)

@@ -158,6 +158,14 @@ internal static class BenchCommand
         command.SetAction(async (parsed, ct) =>
         {
             var settings = context.ReadSettings(parsed);
+            var given = (parsed.GetValue(context.Options.Set) ?? []).Select(pair => pair.Split('=')[0]).ToHashSet(StringComparer.OrdinalIgnoreCase);
+            if (settings.ConnectionString is null && given.Contains("Database:Folder"))
+            {
+                throw new CommandException(
+                    "bench makes a private server in a temporary folder (TMPDIR says where), never in Database:Folder: leave it out, or name a server in ConnectionStrings:Dunning");
+            }
+            // The service's own address may be taken by it: another only where it is asked for.
+            settings = given.Contains("Http:Urls") ? settings : settings with { Urls = "http://127.0.0.1:0" };
             await using var server = await BenchServer.StartAsync(settings, ct);
             using var progress = new ProgressLine(context.Error, "bench", context.Time);
             var result = await ToTheEndAsync(() => new PagesBench(server, settings, context.Configure(parsed), context.Time, progress).RunAsync(

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.Globalization;
 using Dunning.Gateways;
 using Dunning.Hosting;
@@ -58,11 +59,13 @@ public static class CommandLine
     }
 
     /// <summary>The root command with everything below it.</summary>
-    internal static RootCommand Root(TextWriter output, TextWriter error)
+    internal static Command Root(TextWriter output, TextWriter error)
     {
         var shared = new SharedOptions();
         var context = new CommandContext(shared, output, error, TimeProvider.System);
-        var root = new RootCommand(
+        // By the name that the manual calls it, whatever its file is called.
+        var root = new Command(
+            "dunning",
             """
             Renews subscriptions, charges, retries failed payments on a schedule, mails the billing contacts, suspends, and purges.
 
@@ -70,6 +73,8 @@ public static class CommandLine
             Try it:  dunning demo
                      dunning simulate books/tour
             """);
+        root.Add(new HelpOption());
+        root.Add(new VersionOption());
         foreach (var option in shared.All)
         {
             root.Add(option);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Dunning.Gateways;
 using Dunning.Hosting;
 using Dunning.Hosting.Doctor;
 using Dunning.Mail;
@@ -53,6 +54,7 @@ internal static class DoctorCommand
         var settings = context.ReadSettings(parsed);
         var findings = new List<Finding> { Finding.Ok("settings", "no faults") };
         findings.AddRange(await DatabaseAsync(context, settings, ct));
+        findings.Add(await GatewayCheck.LookAsync(settings, context.Time, ct));
         if (settings.Mail is { Transport: MailWay.Smtp, Smtp: { } smtp })
         {
             findings.AddRange(await SmtpProbe.TryAsync(smtp, context.Time, ct));
@@ -80,13 +82,17 @@ internal static class DoctorCommand
                 if (await store.GetAsync(Postgres.PostgresSettings.Gateway, ct) is null || await store.GetAsync(Postgres.PostgresSettings.Rules, ct) is null)
                 {
                     // Opening it would bind it to this gateway and these rules for good.
-                    findings.AddRange(await GatewayCheck.LookAsync(settings, context.Time, ct));
+                    findings.Add(Finding.Ok("environment", $"the database belongs to no gateway yet; the first 'run' binds it to {settings.Payments.Gateway}"));
                     return findings;
                 }
                 using var loggers = CommandContext.QuietLoggers();
                 await using var engine = await Engine.OpenAsync(database, settings, context.Time, loggers, takesOver: false, ct);
-                findings.AddRange(await GatewayCheck.LookAsync(engine, settings, ct));
+                findings.AddRange(await GatewayCheck.LookAsync(engine, ct));
             }
+        }
+        catch (GatewayBindingException e)
+        {
+            findings.Add(Finding.Fault("environment", e.Says, e.Fix));
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException || CommandLine.Explain(e) is not null)
         {
@@ -108,6 +114,6 @@ internal static class DoctorCommand
             }
         }
         var (faults, warnings) = (findings.Count(f => f.Level == FindingLevel.Fault), findings.Count(f => f.Level == FindingLevel.Warning));
-        await context.Output.WriteLineAsync(FormattableString.Invariant($"{faults} faults, {warnings} warnings"));
+        await context.Output.WriteLineAsync(FormattableString.Invariant($"{faults} {(faults == 1 ? "fault" : "faults")}, {warnings} {(warnings == 1 ? "warning" : "warnings")}"));
     }
 }

@@ -52,6 +52,12 @@ internal static class RunCommand
             await using var connection = await database.Source.OpenConnectionAsync(ct);
             await JobSchema.CheckAsync(connection, ct);
         }
+        if (await new PostgresSettings(database.Source).GetAsync(PostgresSettings.Simulation, ct) is not null)
+        {
+            throw new CommandException(
+                $"{database.Description} was made for a simulation (by demo or simulate): its accounts live by a clock of its own, and the service by the real one. "
+                + "Name a database of its own in ConnectionStrings:Dunning, or leave --database out");
+        }
         manager.Starting("starting");
         var configuration = context.Configure(parsed);
         await using var service = await Service.StartAsync(database, settings, configuration, context.Time, ct);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Dunning.Gateways.Webhooks;
+using Dunning.Ops;
 using Dunning.Postgres;
 using NodaTime;
 using NodaTime.Text;
@@ -52,7 +53,8 @@ internal static class WebhooksCommand
     {
         var id = new Argument<string?>("EVENT") { Description = "The event's id at the gateway", Arity = ArgumentArity.ZeroOrOne };
         var all = new Option<bool>("--all-failed") { Description = "Every failed event instead" };
-        var command = new Command("retry", "Let the service try failed events again, within half a minute. Exit code 1 when there is no such failed event.") { id, all };
+        var (reason, by) = (OperatorCommands.ReasonOption(PassCommand.ByCommand), OperatorCommands.ByOption());
+        var command = new Command("retry", "Let the service try failed events again, within half a minute. Exit code 1 when there is no such failed event.") { id, all, reason, by };
         command.SetAction(async (parsed, ct) =>
         {
             if (parsed.GetValue(all) == parsed.GetValue(id) is not null)
@@ -60,7 +62,8 @@ internal static class WebhooksCommand
                 throw new CommandException("name an EVENT or --all-failed; 'dunning webhooks retry --help' shows how");
             }
             await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
-            var revived = await new WebhookStore(database.Source).ReviveAsync(parsed.GetValue(id), Instant.FromDateTimeOffset(context.Time.GetUtcNow()), ct);
+            var revived = await OperatorDesk.RetryWebhooksAsync(
+                database.Source, Instant.FromDateTimeOffset(context.Time.GetUtcNow()), new Mandate(parsed.GetValue(by)!, parsed.GetValue(reason)!), parsed.GetValue(id), ct);
             if (revived == 0)
             {
                 await context.Error.WriteLineAsync("there is no such failed event");

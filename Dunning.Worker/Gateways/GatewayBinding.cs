@@ -25,11 +25,18 @@ public static class GatewayBinding
         if (!string.Equals(bound, gateway, StringComparison.Ordinal))
         {
             throw new GatewayBindingException(
-                $"this database is bound to the gateway '{bound}': it is never used with '{gateway}'. " +
-                $"Point {gateway} at a database of its own, or set Payments:Gateway and its key to what this one was made with.");
+                $"this database is bound to the gateway '{bound}': it is never used with '{gateway}'",
+                $"Point {gateway} at a database of its own (ConnectionStrings:Dunning), or set Payments:Gateway and its key to what this one was made with.");
         }
     }
 }
 
 /// <summary>A database belongs to another gateway than the one it was to be used with.</summary>
-public sealed class GatewayBindingException(string message) : Exception(message);
+public sealed class GatewayBindingException(string says, string fix) : Exception($"{says}. {fix}")
+{
+    /// <summary>What is wrong.</summary>
+    public string Says => says;
+
+    /// <summary>What to do about it.</summary>
+    public string Fix => fix;
+}

@@ -23,7 +23,8 @@ internal abstract record HttpReply
     /// <summary>It never left this process.</summary>
     /// <param name="Why">For operators.</param>
     /// <param name="IsForAll">The next request would fare no better.</param>
-    public sealed record NotSent(string Why, bool IsForAll) : HttpReply;
+    /// <param name="IsSilence">Because others before it were not answered.</param>
+    public sealed record NotSent(string Why, bool IsForAll, bool IsSilence = false) : HttpReply;
 }
 
 /// <summary>A request can't be made, nor could the next one.</summary>
@@ -116,7 +117,7 @@ internal sealed class GatewayHttp : IDisposable
         }
         catch (BrokenCircuitException)
         {
-            return new HttpReply.NotSent($"not sent: {_gateway} has not answered for a while, and is asked again in half a minute", IsForAll: true);
+            return new HttpReply.NotSent($"not sent: {_gateway} has not answered for a while, and is asked again in half a minute", IsForAll: true, IsSilence: true);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or TimeoutRejectedException)
         {

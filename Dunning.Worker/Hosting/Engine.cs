@@ -194,8 +194,12 @@ public sealed class Engine : IAsyncDisposable
         {
             await TellAdoptedAsync(onSaved, ct);
         }
-        var report = await RunnerOver(
-            _guard is null ? Book : new GuardedBook(Book, _guard), _guard is null ? Gateway : new GuardedGateway(Gateway, _guard), _limits).RunAsync(kind, ct);
+        var guarded = _guard is null ? null : new GuardedGateway(Gateway, _guard);
+        var report = await RunnerOver(_guard is null ? Book : new GuardedBook(Book, _guard), guarded ?? Gateway, _limits).RunAsync(kind, ct);
+        if (guarded is not null)
+        {
+            await TellRefusalAsync(guarded);
+        }
         if (Environment is not null && report.Accounts > 0)
         {
             // A backup that was made while the pass ran is older than what the pass did.
@@ -216,8 +220,17 @@ public sealed class Engine : IAsyncDisposable
 
         IPaymentGateway Measured(IPaymentGateway gateway) => _meter is null ? gateway : new MeasuredGateway(gateway, _meter, _time);
 
-        async Task<bool> TryAsync(PassKind pass, IPaymentGateway gateway) =>
-            (await RunnerOver(new TrialBook(Book), gateway, _limits with { Concurrency = 1 }).RunAsync(pass, ct)).Accounts > 0;
+        async Task<bool> TryAsync(PassKind pass, GuardedGateway gateway)
+        {
+            var report = await RunnerOver(new TrialBook(Book), gateway, _limits with { Concurrency = 1 }).RunAsync(pass, ct);
+            await TellRefusalAsync(gateway);
+            return report.Accounts > 0;
+        }
+
+        // Told once a pass: what it has done stands, also when the service is stopping. Refused after others were answered, as when it was asked too often: it
+        // charges, and a key that was revoked amid a pass is found out by the next.
+        Task TellRefusalAsync(GuardedGateway gateway) => gateway.AnsweredCharges > 0 ? _guard!.AnsweredAsync(CancellationToken.None)
+            : gateway.Refusal is { } refusal ? _guard!.RefusedAsync(refusal, CancellationToken.None) : Task.CompletedTask;
     }
 
     /// <summary>Whether a pass may begin at all; where not, it throws.</summary>

@@ -38,7 +38,7 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
         var isReady = known is not null && worker.Mismatch is null;
         // With the gateway out the service is as it should be: a load balancer that took it away would help nobody.
         var status = known is null ? "database unreachable" : worker.Mismatch is not null ? (worker.NeedsConfirmation ? "confirmation needed" : "restart needed")
-            : known.OutSince is not null ? "gateway out" : known.Tripped is not null ? "guard tripped" : "ok";
+            : known.OutSince is not null ? "gateway out" : known.RefusedSince is not null ? "gateway refuses" : known.Tripped is not null ? "guard tripped" : "ok";
         http.Response.StatusCode = isReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         http.Response.Headers.CacheControl = "no-store";
         await http.Response.WriteAsJsonAsync(
@@ -50,6 +50,8 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
                 BuildInfo.MailTransport,
                 Gateway = gateway,
                 GatewayOutSince = known?.OutSince is { } since ? InstantPattern.General.Format(since.Instant()) : null,
+                GatewayRefusesSince = known?.RefusedSince is { } refused ? InstantPattern.General.Format(refused.Instant()) : null,
+                GatewayReason = known?.OutSince is null ? known?.RefusalReason : known.OutReason,
                 GuardsTripped = known?.Tripped?.Split(' '),
                 Database = new { IsReachable = known is not null, SchemaVersion = known?.Version },
                 Webhooks = told,
@@ -78,6 +80,8 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
             await using var connection = await source.OpenConnectionAsync(patience.Token);
             var known = await connection.QuerySingleAsync<Known>(new CommandDefinition(
                 "select max(version) as version, (select began_at from dunning.outage where ended_at is null) as out_since, "
+                + "(select reason from dunning.outage where ended_at is null) as out_reason, "
+                + "(select began_at from dunning.gateway_refusal) as refused_since, (select reason from dunning.gateway_refusal) as refusal_reason, "
                 + "(select string_agg(kind, ' ' order by kind) from dunning.guard_trip where approved_at is null) as tripped from dunning.migration",
                 cancellationToken: patience.Token));
             return (known, webhooks is null ? null : await webhooks.CountAsync(patience.Token));
@@ -88,5 +92,5 @@ internal sealed class HealthPage(PassWorker worker, NpgsqlDataSource source, str
         }
     }
 
-    private sealed record Known(int Version, DateTime? OutSince, string? Tripped);
+    private sealed record Known(int Version, DateTime? OutSince, string? OutReason, DateTime? RefusedSince, string? RefusalReason, string? Tripped);
 }

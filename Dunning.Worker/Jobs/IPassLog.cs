@@ -34,7 +34,7 @@ public enum PassOutcome
 /// <param name="Duration">How long it took.</param>
 /// <param name="Outcome">What came of it.</param>
 /// <param name="Report">What it did; null: it failed as a whole, or was not let.</param>
-/// <param name="Error">The class of what went wrong, never its message.</param>
+/// <param name="Error">The class of what went wrong, never its message; of a refusal the codes that the gateway answered.</param>
 public sealed record EndedPass(PassKind Pass, Instant StartedAt, TimeSpan Duration, PassOutcome Outcome, PassReport? Report, string? Error);
 
 /// <summary>Where runs are written down, for all servers to see. Nothing thrown: a pass never fails for it.</summary>

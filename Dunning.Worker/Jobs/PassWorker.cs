@@ -149,7 +149,7 @@ public sealed class PassWorker(RunPass run, IHelpers helpers, TimeProvider time,
             }
             if (log is not null)
             {
-                await log.EndAsync(new EndedPass(pass, startedAt, line.Status.Duration, OutcomeOf(report, isMismatch, error is not null, ct), report, error ?? report?.Faults.FirstOrDefault()?.Exception.GetType().Name));
+                await log.EndAsync(new EndedPass(pass, startedAt, line.Status.Duration, OutcomeOf(report, isMismatch, error is not null, ct), report, error ?? report?.StoppedBy ?? report?.Faults.FirstOrDefault()?.Exception.GetType().Name));
             }
         }
         if (report is not null)

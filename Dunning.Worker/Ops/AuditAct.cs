@@ -12,6 +12,7 @@ public static class AuditAct
     public const string GuardTripped = "guard_tripped";
     public const string JobPages = "job_pages";
     public const string ResendMail = "resend_mail";
+    public const string RetryWebhook = "retry_webhook";
     public const string RunPass = "run_pass";
     public const string SignIn = "sign_in";
 #pragma warning restore CS1591

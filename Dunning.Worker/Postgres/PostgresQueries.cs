@@ -30,7 +30,7 @@ public sealed record CreditNoteView(string Series, int Year, long Number, string
 
 public sealed record ChargeView(
     string Key, string SubscriptionId, DateOnly PeriodStart, int Attempt, string Kind, string MethodId, int MethodGeneration, long Amount,
-    string Currency, string State, DateTime FirstCalledAt, DateTime LastCalledAt, bool Stuck, string? Code, bool RefundDue, long Refunded, bool Duplicate, DateTime? RefundAt);
+    string Currency, string State, DateTime FirstCalledAt, DateTime LastCalledAt, bool Stuck, string? Code, bool RefundDue, long Refunded, bool Duplicate, DateTime? RefundAt, string? Reference);
 
 public sealed record MailView(
     int MailNumber, int Contact, string MailKey, string Template, DateTime DecidedAt, string Facts, string Email, string Locale, string State,
@@ -105,7 +105,8 @@ public sealed class PostgresQueries(NpgsqlDataSource source)
             where subscription_id = any(array(select id from dunning.subscription where account_id = @id)) order by year, number;
 
             select c.key, c.subscription_id, c.period_start, c.attempt, c.kind, c.method_id, c.method_generation, c.amount, c.currency, c.state, c.first_called_at,
-                   c.last_called_at, c.stuck, c.code, c.refund_due, c.refunded, c.duplicate, {RefundAt} as refund_at
+                   c.last_called_at, c.stuck, c.code, c.refund_due, c.refunded, c.duplicate, {RefundAt} as refund_at,
+                   (select a.reference from dunning.adopted_charge a where a.key = c.key) as reference
             from dunning.charge c left join dunning.receivable r using (subscription_id, period_start)
             where c.account_id = @id order by c.first_called_at, c.key;
 

@@ -117,7 +117,7 @@ begin
         from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
         where n.nspname = 'dunning' and a.attnum > 0 and not a.attisdropped
             and c.relname in ('account', 'subscription', 'receivable', 'invoice', 'credit_note', 'charge', 'event', 'contact', 'payment_method', 'outbox', 'due',
-                'plan_version', 'tax_rate', 'dunning_schedule', 'outage', 'invoice_series', 'migration')
+                'plan_version', 'tax_rate', 'dunning_schedule', 'outage', 'gateway_refusal', 'invoice_series', 'migration')
             and (c.relname, a.attname) not in (
                 ('account', 'name'), ('account', 'legal_name'), ('account', 'line1'), ('account', 'line2'), ('account', 'vat_number'), ('account', 'gateway_customer'),
                 ('invoice', 'buyer'), ('contact', 'email'), ('contact', 'name'), ('payment_method', 'token'), ('outbox', 'email'), ('outbox', 'name'), ('outbox', 'facts'),

@@ -5,6 +5,8 @@ using System.Text.Json;
 using Dunning.Commands;
 using Dunning.Hosting.Doctor;
 using Dunning.Mail;
+using Dunning.Tests.Gateways.GoCardlessStandIn;
+using Dunning.Tests.Gateways.StripeStandIn;
 using Dunning.Tests.Mail;
 using Dunning.Tests.Postgres;
 using NodaTime;
@@ -145,6 +147,57 @@ public sealed class DoctorTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task It_tries_the_gateways_key_whatever_the_database_is_like()
+    {
+        await using var stripe = await StandIn.StartAsync(() => Instant.FromDateTimeOffset(TimeProvider.System.GetUtcNow()));
+        stripe.Keys["rk_test_51Narrow"] = null;
+        var connectionString = await TestServer.NewDatabaseAsync();
+        string[] database = ["--set", "ConnectionStrings:Dunning=" + connectionString];
+
+        // No schema yet.
+        await SaysAsync(StandIn.SecretKey, stripe.Url.ToString(), "ok", "stripe: takes the key; it is one of account acct_standin", null);
+        await SaysAsync("sk_test_51Revoked", stripe.Url.ToString(), "fault", "stripe refuses Payments:Stripe:SecretKey: Stripe answers 401 api_key_invalid", "Make a new one at https://dashboard.stripe.com/apikeys");
+        await SaysAsync("rk_test_51Narrow", stripe.Url.ToString(), "warning", "stripe does not tell whose key it is", "needs to read the account");
+        await SaysAsync(StandIn.SecretKey, $"http://127.0.0.1:{FreePort.Take().ToString(System.Globalization.CultureInfo.InvariantCulture)}", "fault", "can't be asked at 127.0.0.1", "let this machine reach 127.0.0.1");
+
+        // It belongs to another gateway: that has a fix of its own, and the key is tried all the same.
+        Assert.Equal(0, await CommandLine.RunAsync(["migrate", .. database], TextWriter.Null, TextWriter.Null));
+        await using (var connection = new Npgsql.NpgsqlConnection(connectionString))
+        {
+            await connection.OpenAsync();
+            await using var command = new Npgsql.NpgsqlCommand("insert into dunning.setting (key, value) values ('gateway', 'sandbox'), ('rules', 'x')", connection);
+            await command.ExecuteNonQueryAsync();
+        }
+        var findings = await SaysAsync("sk_test_51Revoked", stripe.Url.ToString(), "fault", "stripe refuses Payments:Stripe:SecretKey: Stripe answers 401 api_key_invalid", "not revoked");
+        var bound = Assert.Single(findings, f => f.Area == "environment");
+        Assert.Equal(("fault", "this database is bound to the gateway 'sandbox': it is never used with 'stripe test'"), (bound.Level, bound.Says));
+        Assert.Contains("set Payments:Gateway and its key to what this one was made with", bound.Fix, StringComparison.Ordinal);
+        Assert.DoesNotContain(findings, f => f.Fix?.Contains("pg_hba.conf", StringComparison.Ordinal) == true);
+
+        async Task<IReadOnlyList<(string Area, string Level, string Says, string? Fix)>> SaysAsync(string key, string url, string level, string says, string? fix)
+        {
+            var (code, all) = await DoctorAsync([.. database, "--set", "Payments:Gateway=stripe", "--set", "Payments:Stripe:SecretKey=" + key, "--set", "Payments:Stripe:BaseUrl=" + url]);
+            // The tests' own server is at fault for more.
+            Assert.Equal(1, code);
+            var found = Assert.Single(all, f => f.Area == "gateway");
+            Assert.Equal(level, found.Level);
+            Assert.Contains(says, found.Says, StringComparison.Ordinal);
+            Assert.Contains(fix ?? "", found.Fix ?? "", StringComparison.Ordinal);
+            Assert.DoesNotContain(key, found.Says + found.Fix, StringComparison.Ordinal);
+            return all;
+        }
+    }
+
+    [Fact]
+    public async Task It_tries_GoCardlesss_token()
+    {
+        await using var server = await GoCardlessServer.StartAsync(() => Instant.FromDateTimeOffset(TimeProvider.System.GetUtcNow()));
+        string[] settings = ["--set", "ConnectionStrings:Dunning=" + await TestServer.NewDatabaseAsync(), "--set", "Payments:Gateway=gocardless", "--set", "Payments:GoCardless:BaseUrl=" + server.Url];
+        Assert.Equal("ok", Of((await DoctorAsync([.. settings, "--set", "Payments:GoCardless:AccessToken=" + GoCardlessServer.AccessToken])).Findings, "gateway").Level);
+        Assert.Equal("fault", Of((await DoctorAsync([.. settings, "--set", "Payments:GoCardless:AccessToken=sandbox_RevokedRevokedRevoked"])).Findings, "gateway").Level);
     }
 
     [Fact]

@@ -69,7 +69,7 @@ public sealed class PagesRig : IAsyncLifetime
         var mail = await Rig.ScalarAsync<int>($"select mail_number from dunning.outbox where account_id = '{Declined}' limit 1");
         return
         [
-            "/ops", "/ops/cases", "/ops/cases?q=atelier&state=", "/ops/cases?state=written_off", "/ops/charges", $"/ops/account?id={Declined}", $"/ops/account?id={Suspended}", $"/ops/account?id={Stuck}", "/ops/passes",
+            "/ops", "/ops/cases", "/ops/cases?q=atelier&state=", "/ops/cases?state=written_off", "/ops/charges", "/ops/alerts", $"/ops/account?id={Declined}", $"/ops/account?id={Suspended}", $"/ops/account?id={Stuck}", "/ops/passes",
             "/ops/mails", $"/ops/mails/mail?account={Declined}&mail={mail}&contact=1", "/ops/forecast", "/ops/audit", "/ops/passes/waiting?kind=mails",
         ];
     }

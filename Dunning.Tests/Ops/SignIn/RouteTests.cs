@@ -35,9 +35,11 @@ public sealed partial class RouteTests(OpsFixture fixture) : IClassFixture<OpsFi
         GET /ops/me                          viewer
         POST /ops/me/everywhere              viewer
         GET /ops                             viewer
+        GET /ops/alerts                      viewer
         GET /ops/cases                       viewer
         GET /ops/cases.csv                   viewer
         GET /ops/charges                     viewer
+        POST /ops/webhooks/retry             operator
         GET /ops/account                     viewer
         POST /ops/account/act                operator
         GET /ops/document                    viewer

@@ -28,7 +28,6 @@ internal sealed class PagesBench(BenchServer server, WorkerSettings settings, IC
         var mine = settings with
         {
             ConnectionString = server.ConnectionString(Name),
-            Urls = "http://127.0.0.1:0",
             // What is measured is pages: nothing else runs meanwhile.
             Jobs = settings.Jobs with { RunsAtStart = false, Cron = settings.Jobs.Cron.ToImmutableSortedDictionary(c => c.Key, _ => JobSettings.Off) },
         };

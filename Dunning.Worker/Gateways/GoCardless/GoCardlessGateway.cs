@@ -12,7 +12,7 @@ namespace Dunning.Gateways.GoCardless;
 /// Charges bank accounts through GoCardless: an attempt is one payment on a mandate, created under our key, which stands in its metadata too, so that
 /// it is found again when no answer came. Its outcome comes days later, and may be taken back weeks after that.
 /// </summary>
-public sealed class GoCardlessGateway : IPaymentGateway, IDisposable
+public sealed class GoCardlessGateway : IPaymentGateway, IGatewayKey, IDisposable
 {
     internal const string KeyField = "dunning_key";
     internal const string SubscriptionField = "dunning_subscription";
@@ -118,6 +118,15 @@ public sealed class GoCardlessGateway : IPaymentGateway, IDisposable
         || (await _client.GetMandateAsync(method.Token, ct) is { Value.Mandates: { } mandate } && IsOver(mandate));
 
     /// <inheritdoc/>
+    /// <remarks>A payment is asked for that there is none of: GoCardless says so to those whose token it takes.</remarks>
+    public async Task<KeyVerdict> TryKeyAsync(CancellationToken ct) => await _client.GetPaymentAsync("PM0", ct) switch
+    {
+        { Status: 200 or 404 } => new KeyVerdict.Taken(null),
+        { Error: not null } reply => new KeyVerdict.Refused(reply.Why),
+        var reply => new KeyVerdict.NoAnswer(reply.Why),
+    };
+
+    /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
 
     /// <summary>A mandate that no payment can be made on any more.</summary>
@@ -151,13 +160,13 @@ public sealed class GoCardlessGateway : IPaymentGateway, IDisposable
 
     private static GatewayOutcome RefusalOf(GoCardlessReply<PaymentBody> reply) => reply switch
     {
-        { NotSent: { } notSent } => new GatewayOutcome.Refused(notSent.Why, notSent.IsForAll ? RefusalScope.Everyone : RefusalScope.Request),
+        { NotSent: { } notSent } => new GatewayOutcome.Refused(notSent.Why, notSent.IsForAll ? RefusalScope.Everyone : RefusalScope.Request) { IsSilence = notSent.IsSilence },
         // What stands under the key already could not be read.
         { Error: null } or { Error.ConflictingId: not null } => s_unknown,
-        { Error: { } error } when IsMandateGone(error) => new GatewayOutcome.Refused(reply.Why, RefusalScope.Method),
+        { Error: { } error } when IsMandateGone(error) => new GatewayOutcome.Refused(reply.Why, RefusalScope.Method) { Status = reply.Status },
         { Status: 409 } => s_unknown,
-        { Status: 401 or 403 or 429 } => new GatewayOutcome.Refused(reply.Why, RefusalScope.Everyone),
-        _ => new GatewayOutcome.Refused(reply.Why, RefusalScope.Request),
+        { Status: 401 or 403 or 429 } => new GatewayOutcome.Refused(reply.Why, RefusalScope.Everyone) { Status = reply.Status },
+        _ => new GatewayOutcome.Refused(reply.Why, RefusalScope.Request) { Status = reply.Status },
     };
 
     // What was made now, or under the same key before.

@@ -11,6 +11,8 @@ public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, b
 {
     private int _calls;
     private int _failures;
+    private int _answeredCharges;
+    private volatile GatewayRefusal? _refusal;
 
     /// <summary>Calls that came to an outcome or failed.</summary>
     public int Calls => _calls;
@@ -18,11 +20,28 @@ public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, b
     /// <summary>Calls that failed.</summary>
     public int Failures => _failures;
 
+    /// <summary>Charges that it did not refuse for everyone, and did answer.</summary>
+    public int AnsweredCharges => _answeredCharges;
+
+    /// <summary>Why it refused a charge for everyone, the last time; null: it has not.</summary>
+    public GatewayRefusal? Refusal => _refusal;
+
     /// <inheritdoc/>
-    public async Task<GatewayOutcome> ChargeAsync(ChargeRequest request, CancellationToken ct) => guard.IsOut && !isTrial
-        // Claimed before it was found out: no attempt was made, and it is made with the same key afterwards.
-        ? new GatewayOutcome.Refused("not sent: the gateway is out", RefusalScope.Everyone)
-        : await CountAsync(await gateway.ChargeAsync(request, ct));
+    public async Task<GatewayOutcome> ChargeAsync(ChargeRequest request, CancellationToken ct)
+    {
+        if (guard.IsOut && !isTrial)
+        {
+            // Claimed before it was found out: no attempt was made, and it is made with the same key afterwards.
+            return new GatewayOutcome.Refused("not sent: the gateway is out", RefusalScope.Everyone);
+        }
+        var outcome = await gateway.ChargeAsync(request, ct);
+        if (!IsFailure(outcome))
+        {
+            Interlocked.Increment(ref _answeredCharges);
+        }
+        _refusal = RefusalIn(outcome) ?? _refusal;
+        return await CountAsync(outcome);
+    }
 
     /// <inheritdoc/>
     public async Task<GatewayOutcome?> LookUpAsync(ChargeRequest request, CancellationToken ct) => await CountAsync(await gateway.LookUpAsync(request, ct));
@@ -39,6 +58,9 @@ public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, b
     /// <summary>Whether an outcome says that the gateway itself failed: what an issuer says is an answer, and a refusal of one request is its own fault.</summary>
     public static bool IsFailure(GatewayOutcome? outcome) => outcome is GatewayOutcome.Unknown or GatewayOutcome.Refused { Scope: RefusalScope.Everyone };
 
+    private static GatewayRefusal? RefusalIn(GatewayOutcome? outcome) =>
+        outcome is GatewayOutcome.Refused { Scope: RefusalScope.Everyone, IsSilence: false } refused ? new GatewayRefusal(refused.Reason, refused.Status) : null;
+
     private async Task<T> CountAsync<T>(T outcome)
         where T : GatewayOutcome?
     {
@@ -47,7 +69,7 @@ public sealed class GuardedGateway(IPaymentGateway gateway, OutageGuard guard, b
         {
             Interlocked.Increment(ref _failures);
         }
-        await guard.CountAsync(IsFailure(outcome));
+        await guard.CountAsync(IsFailure(outcome), RefusalIn(outcome));
         return outcome;
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dapper;
 using Dunning.Postgres;
 using NodaTime;
@@ -11,7 +12,24 @@ namespace Dunning.Gateways.Outages;
 /// <param name="Failures">Those of them that failed.</param>
 /// <param name="Probes">How often it was asked since.</param>
 /// <param name="NextProbeAt">When it is asked again.</param>
-public sealed record Outage(Instant BeganAt, int Calls, int Failures, int Probes, Instant NextProbeAt);
+/// <param name="Refusal">What most of those that failed were refused with; null: they got no answer.</param>
+public sealed record Outage(Instant BeganAt, int Calls, int Failures, int Probes, Instant NextProbeAt, GatewayRefusal? Refusal);
+
+/// <summary>Why the gateway refuses what this installation asks of it.</summary>
+/// <param name="Reason">For operators: codes alone.</param>
+/// <param name="Status">What it answered, as an HTTP status; null: it was not asked, as when the key's file can't be read.</param>
+public sealed record GatewayRefusal(string Reason, int? Status)
+{
+    /// <summary>In words, after "the gateway".</summary>
+    public string Words => Status switch
+    {
+        401 => "refuses our key (401)",
+        403 => "does not let our key do it (403)",
+        429 => "says that we ask too often (429)",
+        { } status => string.Create(CultureInfo.InvariantCulture, $"refuses our requests ({status})"),
+        null => "can't be asked",
+    };
+}
 
 /// <summary>
 /// Tells a gateway that is out from one that declines, and keeps the passes from attempting anything while it is: an attempt that can't be answered
@@ -24,7 +42,7 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
     private static readonly Duration s_longestWait = Duration.FromMinutes(16);
 
     private readonly Lock _lock = new();
-    private readonly Queue<(Instant At, bool IsFailure)> _calls = new();
+    private readonly Queue<(Instant At, bool IsFailure, GatewayRefusal? Refusal)> _calls = new();
     private readonly SemaphoreSlim _database = new(1);
     private int _failures;
     private volatile bool _isOut;
@@ -40,13 +58,14 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
         {
             await using var connection = await source.OpenConnectionAsync(ct);
             var row = await connection.QuerySingleOrDefaultAsync<OutageRow>(new CommandDefinition(
-                "select began_at, calls, failures, probes, next_probe_at from dunning.outage where ended_at is null", cancellationToken: ct));
+                "select began_at, calls, failures, probes, next_probe_at, reason, status from dunning.outage where ended_at is null", cancellationToken: ct));
             if (row is null && _isOut)
             {
                 Forget();
             }
             _isOut = row is not null;
-            return row is null ? null : new Outage(row.BeganAt.Instant(), row.Calls, row.Failures, row.Probes, row.NextProbeAt.Instant());
+            return row is null ? null : new Outage(
+                row.BeganAt.Instant(), row.Calls, row.Failures, row.Probes, row.NextProbeAt.Instant(), row.Reason is null ? null : new GatewayRefusal(row.Reason, row.Status));
         }
         finally
         {
@@ -55,13 +74,16 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
     }
 
     /// <summary>Counts a call that has ended. Past the threshold the gateway is out, for all servers.</summary>
-    public async ValueTask CountAsync(bool isFailure)
+    /// <param name="isFailure">It failed.</param>
+    /// <param name="refusal">It was refused for everyone with this; null: it was not.</param>
+    public async ValueTask CountAsync(bool isFailure, GatewayRefusal? refusal = null)
     {
         var now = clock();
         int calls, failures;
+        GatewayRefusal? cause;
         lock (_lock)
         {
-            _calls.Enqueue((now, isFailure));
+            _calls.Enqueue((now, isFailure, refusal));
             _failures += isFailure ? 1 : 0;
             while (_calls.TryPeek(out var oldest) && oldest.At <= now - options.Window)
             {
@@ -73,8 +95,32 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
                 return;
             }
             _isOut = true;
+            cause = _calls.Where(c => c.IsFailure).GroupBy(c => c.Refusal).MaxBy(g => g.Count())?.Key;
         }
-        await BeginAsync(now, calls, failures);
+        await BeginAsync(now, calls, failures, cause);
+    }
+
+    /// <summary>A pass has ended that the gateway's refusals stopped: every server tells operators.</summary>
+    public async Task RefusedAsync(GatewayRefusal refusal, CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        await connection.ExecuteAsync(new CommandDefinition(
+            """
+            insert into dunning.gateway_refusal (began_at, last_at, runs, status, reason) values (@now, @now, 1, @Status, @Reason)
+            on conflict (is_only) do update set last_at = greatest(gateway_refusal.began_at, excluded.last_at), runs = gateway_refusal.runs + 1,
+                status = excluded.status, reason = excluded.reason
+            """,
+            new { now = clock().Utc(), refusal.Status, refusal.Reason }, cancellationToken: ct));
+    }
+
+    /// <summary>The gateway has answered charges of a pass: it refuses us no more.</summary>
+    public async Task AnsweredAsync(CancellationToken ct)
+    {
+        await using var connection = await source.OpenConnectionAsync(ct);
+        if (await connection.ExecuteScalarAsync<DateTime?>(new CommandDefinition("delete from dunning.gateway_refusal returning began_at", cancellationToken: ct)) is { } beganAt)
+        {
+            logger.LogWarning("the gateway takes our charges again, after {Minutes} minutes in which it refused them", (long)(clock() - beganAt.Instant()).TotalMinutes);
+        }
     }
 
     /// <summary>Whether it is this server's turn to ask the gateway: one server does, a minute after the outage began, then after ever longer waits.</summary>
@@ -111,7 +157,7 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
     /// <inheritdoc/>
     public void Dispose() => _database.Dispose();
 
-    private async Task BeginAsync(Instant now, int calls, int failures)
+    private async Task BeginAsync(Instant now, int calls, int failures, GatewayRefusal? cause)
     {
         await _database.WaitAsync();
         try
@@ -119,16 +165,16 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
             await using var connection = await source.OpenConnectionAsync();
             var isFirst = await connection.ExecuteAsync(
                 """
-                insert into dunning.outage (began_at, calls, failures, next_probe_at) values (@now, @calls, @failures, @probeAt)
+                insert into dunning.outage (began_at, calls, failures, next_probe_at, reason, status) values (@now, @calls, @failures, @probeAt, @Reason, @Status)
                 on conflict do nothing
                 """,
-                new { now = now.Utc(), calls, failures, probeAt = (now + s_firstWait).Utc() }) == 1;
+                new { now = now.Utc(), calls, failures, probeAt = (now + s_firstWait).Utc(), cause?.Reason, cause?.Status }) == 1;
             if (isFirst)
             {
                 logger.LogError(
-                    "the gateway is out: {Failures} of {Calls} calls within {Seconds} seconds got no answer, or were refused for everyone. Nothing is charged until it "
+                    "the gateway is out: {Failures} of {Calls} calls within {Seconds} seconds got no answer, or were refused for everyone ({Cause}). Nothing is charged until it "
                     + "answers again; it is asked at growing intervals, and no customer hears of it",
-                    failures, calls, (long)options.Window.TotalSeconds);
+                    failures, calls, (long)options.Window.TotalSeconds, cause?.Reason ?? "no answer");
             }
         }
         catch (NpgsqlException e)
@@ -151,5 +197,5 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
         }
     }
 
-    private sealed record OutageRow(DateTime BeganAt, int Calls, int Failures, int Probes, DateTime NextProbeAt);
+    private sealed record OutageRow(DateTime BeganAt, int Calls, int Failures, int Probes, DateTime NextProbeAt, string? Reason, int? Status);
 }

@@ -16,7 +16,7 @@ namespace Dunning.Gateways.Outages;
 /// <param name="gateway">The gateway itself.</param>
 /// <param name="guard">Knows of the outage.</param>
 /// <param name="trial">Runs a pass over one account through the gateway given, and says whether it found one.</param>
-internal sealed class Probe(NpgsqlDataSource source, IPaymentGateway gateway, OutageGuard guard, Func<PassKind, IPaymentGateway, Task<bool>> trial)
+internal sealed class Probe(NpgsqlDataSource source, IPaymentGateway gateway, OutageGuard guard, Func<PassKind, GuardedGateway, Task<bool>> trial)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
 

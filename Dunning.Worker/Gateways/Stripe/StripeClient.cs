@@ -118,7 +118,7 @@ internal sealed partial class StripeClient : IDisposable
         }, ct) switch
         {
             HttpReply.Answered(var status, var body) => Read(status, body, type, isIt),
-            HttpReply.NotSent(var why, var isForAll) => new StripeReply<T>.NotSent(why, isForAll),
+            HttpReply.NotSent(var why, var isForAll, var isSilence) => new StripeReply<T>.NotSent(why, isForAll, isSilence),
             _ => new StripeReply<T>.NoAnswer(),
         };
     }

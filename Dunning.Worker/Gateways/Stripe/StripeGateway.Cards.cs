@@ -205,7 +205,7 @@ public sealed partial class StripeGateway : ICardUpdates
     private static string Words<T>(StripeReply<T> reply) => reply switch
     {
         StripeReply<T>.Failed(var status, var error) => Words(status, error),
-        StripeReply<T>.NotSent(var why, _) => why,
+        StripeReply<T>.NotSent(var why, _, _) => why,
         _ => "Stripe gave no answer",
     };
 }

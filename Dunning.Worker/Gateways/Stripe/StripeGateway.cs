@@ -17,7 +17,7 @@ namespace Dunning.Gateways.Stripe;
 /// Only an issuer's or a network's answer is a decline. A refusal in Stripe's own words made no attempt. Everything else is unknown: a look-up
 /// tells, and closes what was left half done, so that it can never take money afterwards.
 /// </remarks>
-public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IDisposable
+public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatewayAccount, IGatewayKey, IDisposable
 {
     private const string InstallationField = "dunning_installation";
     internal const string KeyField = "dunning_key";
@@ -69,8 +69,8 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
         {
             StripeReply<StripeIntent>.Done(var intent) => IsOf(intent, request) ? OutcomeOf(intent) ?? Unknown : Unknown,
             StripeReply<StripeIntent>.Failed(var status, var error) => OutcomeOf(status, error, request),
-            StripeReply<StripeIntent>.NotSent(var why, var isForAll) =>
-                new GatewayOutcome.Refused(why, isForAll ? RefusalScope.Everyone : RefusalScope.Request),
+            StripeReply<StripeIntent>.NotSent(var why, var isForAll, var isSilence) =>
+                new GatewayOutcome.Refused(why, isForAll ? RefusalScope.Everyone : RefusalScope.Request) { IsSilence = isSilence },
             _ => Unknown,
         };
     }
@@ -154,7 +154,7 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
                 StripeReply<StripePage>.Done(var done) => done,
                 StripeReply<StripePage>.Failed(var status, var error) => throw new GatewayListException(
                     string.Join(' ', new[] { FormattableString.Invariant($"Stripe refuses to list its PaymentIntents: {status}"), Word(error.Code ?? error.Type) }.OfType<string>())),
-                StripeReply<StripePage>.NotSent(var why, _) => throw new GatewayListException(why),
+                StripeReply<StripePage>.NotSent(var why, _, _) => throw new GatewayListException(why),
                 _ => throw new GatewayListException("Stripe does not answer"),
             };
             foreach (var intent in page.Data)
@@ -193,6 +193,16 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
         _owner = owner ?? _owner;
         return owner?.Account;
     }
+
+    /// <inheritdoc/>
+    public async Task<KeyVerdict> TryKeyAsync(CancellationToken ct) => await _client.GetAccountAsync(ct) switch
+    {
+        StripeReply<StripeAccount>.Done(var account) => new KeyVerdict.Taken(account.Id),
+        StripeReply<StripeAccount>.Failed(403, _) => new KeyVerdict.NotTold(),
+        StripeReply<StripeAccount>.Failed(var status, var error) => new KeyVerdict.Refused(Words(status, error)),
+        StripeReply<StripeAccount>.NotSent(var why, _, _) => new KeyVerdict.NoAnswer(why),
+        _ => new KeyVerdict.NoAnswer("Stripe does not answer"),
+    };
 
     /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
@@ -280,7 +290,7 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
         {
             return Unknown;
         }
-        return new GatewayOutcome.Refused(Words(status, error), ScopeOf(status, error));
+        return new GatewayOutcome.Refused(Words(status, error), ScopeOf(status, error)) { Status = status };
     }
 
     /// <summary>An error for operators: codes alone.</summary>

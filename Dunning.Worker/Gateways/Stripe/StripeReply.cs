@@ -19,5 +19,5 @@ internal abstract record StripeReply<T>
     /// <summary>It never left this process.</summary>
     /// <param name="Why">For operators.</param>
     /// <param name="IsForAll">The next request would fare no better.</param>
-    public sealed record NotSent(string Why, bool IsForAll) : StripeReply<T>;
+    public sealed record NotSent(string Why, bool IsForAll, bool IsSilence) : StripeReply<T>;
 }

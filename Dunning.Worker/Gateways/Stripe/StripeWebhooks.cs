@@ -178,7 +178,7 @@ internal sealed class StripeWebhooks(StripeClient client, WebhookSecrets secrets
         // Deleted test data: there is nothing to tell of it any more.
         StripeReply<T>.Failed(404, { Code: "resource_missing" } error) when !StripeGateway.IsOtherMode(error) => WebhookAnswer.Nothing,
         StripeReply<T>.Failed(var status, var error) => new WebhookAnswer.NoAnswer(StripeGateway.Words(status, error)),
-        StripeReply<T>.NotSent(var why, _) => new WebhookAnswer.NoAnswer(why),
+        StripeReply<T>.NotSent(var why, _, _) => new WebhookAnswer.NoAnswer(why),
         _ => new WebhookAnswer.NoAnswer("Stripe does not answer"),
     };
 }

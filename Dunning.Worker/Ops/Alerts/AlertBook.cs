@@ -143,16 +143,17 @@ internal sealed class AlertBook(NpgsqlDataSource source)
     public Task FailedAsync(long id, Instant? nextTry, string error, CancellationToken ct) => ExecuteAsync(
         "update dunning.alert_message set next_try_at = @next, error = @error where id = @id", new { id, next = nextTry.Utc(), error }, ct);
 
-    /// <summary>Alerts, those that are open first, then the latest.</summary>
-    public async Task<IReadOnlyList<AlertView>> ListAsync(int limit, CancellationToken ct)
+    /// <summary>Alerts that are open, then those that were resolved since; each the latest first.</summary>
+    public async Task<IReadOnlyList<AlertView>> ListAsync(Instant resolvedSince, int limit, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<AlertView>(new CommandDefinition(
             """
             select key, rule, severity, summary, page, raised_at, last_seen_at, resolved_at from dunning.alert
+            where resolved_at is null or resolved_at >= @since
             order by resolved_at is not null, raised_at desc, id desc limit @limit
             """,
-            new { limit }, cancellationToken: ct))).AsList();
+            new { since = resolvedSince.Utc(), limit }, cancellationToken: ct))).AsList();
     }
 
     // No other looks at it, so none has another view of it.

@@ -19,13 +19,16 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
 {
     private static readonly Duration s_day = Duration.FromDays(1);
 
+    // Too often asked is over in a minute; a key is not.
+    private static readonly Duration s_refused = Duration.FromMinutes(10);
+
     private ImmutableArray<Expiry> _expiries = [];
     private Instant? _lookedAt;
 
     /// <summary>Every rule, for the manual and its test.</summary>
     public static ImmutableArray<string> All { get; } =
     [
-        "pass_late", "pass_failing", "backlog", "gateway_out", "mail_dead", "mail_stuck", "guard_tripped", "charge_unknown", "charge_stuck", "refund_due", "invoice_without_outcome",
+        "pass_late", "pass_failing", "backlog", "gateway_out", "gateway_refuses", "mail_dead", "mail_stuck", "guard_tripped", "charge_unknown", "charge_stuck", "refund_due", "invoice_without_outcome",
         "expiry", "disk", "database_size", "clock_skew", "webhook_failed",
     ];
 
@@ -52,12 +55,20 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
         }
         if (present.OutSince is { } since && now - since >= Limits.Outage)
         {
-            Add("gateway_out", "gateway_out", Severity.Critical, $"The gateway has been out for {Words(now - since)}: nothing is charged until it answers again.", "/ops");
+            Add("gateway_out", "gateway_out", Severity.Critical,
+                $"The gateway has been out for {Words(now - since)}: {(present.OutBecause is { } cause ? $"it {cause.Words}: {cause.Reason}" : "it does not answer")}. Nothing is charged until it answers again.", "/ops");
+            // What keeps it out is told there.
+            unsure.Add("gateway_refuses");
+        }
+        else if (present.Refusing is { } refusing && (refusing.Runs >= Limits.PassFailures || now - refusing.Since >= s_refused))
+        {
+            Add("gateway_refuses", "gateway_refuses", Severity.Critical,
+                $"The gateway {refusing.Why.Words}: {refusing.Why.Reason}. Nothing has been charged for {Words(now - refusing.Since)}, and no customer hears of it: 'dunning doctor' tries the key.", "/ops");
         }
         if (present.Webhooks.Failed > 0)
         {
             Add("webhook_failed", "webhook_failed", Severity.Warning,
-                $"{Count(present.Webhooks.Failed, "webhook", "webhooks")} of the gateway could not be worked off for three days: see 'dunning webhooks list'.", "/ops");
+                $"{Count(present.Webhooks.Failed, "webhook", "webhooks")} of the gateway could not be worked off for three days: see what was last wrong, then try again.", "/ops/charges#webhooks");
         }
         foreach (var guard in await guards.ListAsync(ct))
         {

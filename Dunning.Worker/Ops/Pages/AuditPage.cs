@@ -20,7 +20,7 @@ internal sealed class AuditPage(OpsFrame frame, NpgsqlDataSource source)
     private static readonly string[] s_acts =
     [
         ActionNames.RetryCharge, ActionNames.Pause, ActionNames.Unpause, ActionNames.Exempt, ActionNames.Unexempt, ActionNames.Hold, ActionNames.ReleaseHold, ActionNames.GrantAccess,
-        ActionNames.ResolveCharge, ActionNames.WriteOff, ActionNames.Credit, ActionNames.VoidInvoice, AuditAct.ResendMail, AuditAct.RunPass, AuditAct.ApproveGuard,
+        ActionNames.ResolveCharge, ActionNames.WriteOff, ActionNames.Credit, ActionNames.VoidInvoice, AuditAct.ResendMail, AuditAct.RetryWebhook, AuditAct.RunPass, AuditAct.ApproveGuard,
         AuditAct.GuardTripped, AuditAct.JobPages, AuditAct.SignIn, AuditAct.EndSessions, AuditAct.AddUser, AuditAct.ChangePassword, AuditAct.DisableUser,
     ];
 

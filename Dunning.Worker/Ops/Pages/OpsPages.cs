@@ -18,7 +18,8 @@ internal static class OpsPages
         Instant Now() => engine.Now();
         new OverviewPage(frame, source, Now, loggers.CreateLogger<OverviewPage>()).Map(app);
         new CasesPage(frame, source, engine.RulebookAsync, Now).Map(app);
-        new ChargesPage(frame, source, Now).Map(app);
+        new ChargesPage(frame, desk, source, Now).Map(app);
+        new AlertsPage(frame, source, Now).Map(app);
         new AccountPages(frame, desk, engine.Database, settings, time).Map(app);
         new PassesPage(frame, desk, engine.Guards, source, worker, settings.Jobs, trigger, engine.RulebookAsync, Now).Map(app);
         // Without links: what stands in a preview must not act in the customer's name.

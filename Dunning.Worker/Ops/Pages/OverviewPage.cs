@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dunning.Hosting;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Queries;
@@ -12,6 +13,9 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
 {
     private const int Days = 30;
     private const int Alerts = 20;
+
+    // Longer than anything waits that runs every minute.
+    private static readonly Duration s_patience = Duration.FromMinutes(15);
 
     private static readonly string[] s_outcomes = ["open", "suspended", "recovered", "written_off", "voided"];
 
@@ -43,7 +47,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
             Title = w["nav.overview"],
             Body = Html.Of(
                 $"""
-                <p class="soft">{w["overview.asof"]} {show.Time(at)}</p>
+                <p class="soft">{w["overview.asof"]} {show.Time(at)} · {Show.Link("/ops/alerts", w["overview.alerts.all"])}</p>
                 {Amiss(show, alerts)}{Standing(show, standing, backlog, at)}
                 {(currency is null ? Show.Nothing(w["overview.empty"]) : Html.Of(
                     $"{Money(show, takings, owed, currencies, today)}{Currencies(show, currencies, currency)}{Takings(show, takings, currency, today)}{Recovery(show, cases, currency)}"))}
@@ -58,15 +62,17 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
     {
         var w = show.Words;
         var oldest = backlog.Count == 0 ? Duration.Zero : at - Instant.FromDateTimeUtc(backlog.Min(b => b.Since));
-        var (due, isLate) = (backlog.Sum(b => b.Count), oldest > Duration.FromMinutes(15));
+        var (due, isLate) = (backlog.Sum(b => b.Count), oldest > s_patience);
+        var waits = s.MailsSince is { } first ? at - Instant.FromDateTimeUtc(first) : (Duration?)null;
+        var areMailsLate = waits > s_patience;
         return Html.Of(
             $"""
             {Show.Heading("now", w["overview.now"])}<ul class="tiles">
-            {Tile(s.OutageSince is null ? "good" : "bad", w["overview.gateway"], s.OutageSince is { } since ? Html.Of($"{w["overview.gateway.out"]} {show.Time(since)}") : Html.Text(w["overview.gateway.ok"]))}{Tile(
+            {Tile(s.OutageSince is null && s.RefusedSince is null ? "good" : "bad", w["overview.gateway"], Gateway(show, s))}{Tile(
                 isLate ? "bad" : "good", w["overview.backlog"], due == 0 ? Html.Text(w["overview.backlog.none"]) : Html.Of($"{Show.Link("/ops/passes", w["overview.backlog.some", ("n", show.Count(due))])}{w["overview.backlog.age", ("age", show.Span(oldest))]}"))}{Tile(
                 s.Stuck > 0 ? "bad" : s.Unknown > 0 ? "warn" : "good", w["overview.unknown"], s.Unknown == 0 ? Html.Text(w["overview.unknown.none"])
                     : Html.Of($"{Show.Link("/ops/charges", w["overview.unknown.some", ("n", show.Count(s.Unknown)), ("stuck", show.Count(s.Stuck)), ("age", show.Span(at - Instant.FromDateTimeUtc(s.UnknownSince!.Value)))])}"))}{Tile(
-                s.MailsDead > 0 ? "bad" : "good", w["overview.mails"], Html.Of($"{Show.Link("/ops/mails?state=dead", w["overview.mails.dead", ("n", show.Count(s.MailsDead))])}, {Show.Link("/ops/mails?state=pending", w["overview.mails.waiting", ("n", show.Count(s.MailsWaiting))])}, {Show.Link("/ops/mails#bouncing", w["overview.mails.bouncing", ("n", show.Count(s.Bouncing))])}"))}{Tile(
+                s.MailsDead > 0 || s.MailsStuck ? "bad" : areMailsLate ? "warn" : "good", w["overview.mails"], Html.Of($"{Show.Link("/ops/mails?state=dead", w["overview.mails.dead", ("n", show.Count(s.MailsDead))])}, {Show.Link("/ops/mails?state=pending", w["overview.mails.waiting", ("n", show.Count(s.MailsWaiting))])}{(waits is { } wait ? " " + w["overview.mails.age", ("age", show.Span(wait))] : "")}, {Show.Link("/ops/mails#bouncing", w["overview.mails.bouncing", ("n", show.Count(s.Bouncing))])}"))}{Tile(
                 "", w["overview.suspended"], Show.Link("/ops/cases?state=suspended", show.Count(s.Suspended)))}{Tile(
                 s.ToBePurged > 0 ? "warn" : "", w["overview.purge"], Show.Link("/ops/forecast#purges", show.Count(s.ToBePurged)))}</ul>
             {(backlog.Count == 0 ? Html.Empty : Html.Of($"<details><summary>{w["overview.backlog.byPass"]}</summary>{Show.Table(w["overview.backlog.byPass"], [w["pass.name"], "#" + w["pass.backlog"], w["pass.oldest"]],
@@ -74,8 +80,22 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
 
             """);
 
+        static Html Gateway(Show show, StandingRow s) => s switch
+        {
+            { OutageSince: { } since, OutageReason: var reason } => Html.Of($"{show.Words["overview.gateway.out"]} {show.Time(since)}.{Why(show, s.OutageStatus, reason)}"),
+            { RefusedSince: { } since, RefusalReason: var reason } => Html.Of($"{show.Words["overview.gateway.refuses"]} {show.Time(since)}.{Why(show, s.RefusalStatus, reason)}"),
+            _ => Html.Text(show.Words["overview.gateway.ok"]),
+        };
+
+        static Html Why(Show show, int? status, string? reason) => reason is null ? Html.Empty : Html.Of(
+            $" {Refusal(show, status)} <span class=\"soft\">{reason}</span>");
+
         static Html Tile(string kind, string name, Html says) => Html.Of($"<li class=\"tile {kind}\"><h3>{name}</h3><p>{says}</p></li>\n");
     }
+
+    /// <summary>Why the gateway refuses, in words.</summary>
+    private static string Refusal(Show show, int? status) =>
+        show.Words.Find(string.Create(CultureInfo.InvariantCulture, $"gateway.refusal.{status}")) ?? show.Words[status is null ? "gateway.refusal.unasked" : "gateway.refusal.other"];
 
     private static Html Money(Show show, IReadOnlyList<TakingsRow> takings, IReadOnlyList<OwedRow> owed, IReadOnlyList<string> currencies, LocalDate today)
     {

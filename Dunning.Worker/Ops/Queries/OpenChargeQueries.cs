@@ -10,7 +10,7 @@ namespace Dunning.Ops.Queries;
 
 /// <summary>An unpaid invoice whose attempt has no outcome, or that has had none. Amounts are minor units.</summary>
 internal sealed record OpenChargeRow(
-    string Account, string Subscription, DateOnly PeriodStart, string Series, int Year, long Count, string Currency, long Amount, string? State, bool Stuck, DateTime Since)
+    string Account, string Subscription, DateOnly PeriodStart, string Series, int Year, long Count, string Currency, long Amount, string? State, bool Stuck, DateTime Since, string? Key)
 {
     public string Number => DocumentNumber.Of(Series, Year, Count);
 }
@@ -23,7 +23,7 @@ internal sealed class OpenChargeQueries(NpgsqlDataSource source)
     /// <summary>Charges without an outcome: stuck ones first, then the oldest.</summary>
     public Task<IReadOnlyList<OpenChargeRow>> ChargesAsync(int limit, CancellationToken ct) => ReadAsync(
         """
-        select c.account_id as account, c.subscription_id as subscription, c.period_start, i.series, i.year, i.number as count, c.currency, c.amount, c.state, c.stuck, c.first_called_at as since
+        select c.account_id as account, c.subscription_id as subscription, c.period_start, i.series, i.year, i.number as count, c.currency, c.amount, c.state, c.stuck, c.first_called_at as since, c.key
         from dunning.charge c
         join dunning.invoice i using (subscription_id, period_start)
         where c.state in ('in_flight', 'unknown', 'pending')
@@ -36,7 +36,7 @@ internal sealed class OpenChargeQueries(NpgsqlDataSource source)
     public Task<IReadOnlyList<OpenChargeRow>> WithoutAttemptAsync(Instant before, int limit, CancellationToken ct) => ReadAsync(
         """
         select r.account_id as account, r.subscription_id as subscription, r.period_start, i.series, i.year, i.number as count, i.currency, i.amount_due as amount, null as state, false as stuck,
-               i.issued_at as since
+               i.issued_at as since, null as key
         from dunning.receivable r
         join dunning.invoice i using (subscription_id, period_start)
         where r.state = 'open' and r.case_schedule is null and i.issued_at < @before
@@ -52,7 +52,7 @@ internal sealed class OpenChargeQueries(NpgsqlDataSource source)
     public Task<IReadOnlyList<OpenChargeRow>> RefundsAsync(int limit, CancellationToken ct) => ReadAsync(
         $"""
         select c.account_id as account, c.subscription_id as subscription, c.period_start, i.series, i.year, i.number as count, c.currency, c.amount - c.refunded as amount, 'refund' as state, false as stuck,
-               {PostgresQueries.RefundAt} as since
+               {PostgresQueries.RefundAt} as since, c.key
         from dunning.charge c
         join dunning.invoice i using (subscription_id, period_start)
         left join dunning.receivable r using (subscription_id, period_start)

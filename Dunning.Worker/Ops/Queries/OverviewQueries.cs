@@ -26,7 +26,9 @@ public sealed record BacklogRow(string Pass, long Count, DateTime Since);
 
 /// <summary>How things stand besides money.</summary>
 public sealed record StandingRow(
-    long Suspended, long ToBePurged, DateTime? OutageSince, long Unknown, long Stuck, DateTime? UnknownSince, long MailsWaiting, DateTime? MailsSince, long MailsDead, long Bouncing);
+    long Suspended, long ToBePurged, DateTime? OutageSince, string? OutageReason, int? OutageStatus, DateTime? RefusedSince, string? RefusalReason, int? RefusalStatus,
+    long Unknown, long Stuck, DateTime? UnknownSince, long MailsWaiting, DateTime? MailsSince, long MailsDead,
+    bool MailsStuck, long Bouncing);
 
 /// <summary>Dunning cases of a year by the week or month in which they opened; which of the columns are null says by what they are counted.</summary>
 /// <param name="Week">The Monday, of rows by week.</param>
@@ -120,14 +122,19 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
             """
             select (select count(*) from dunning.account where access <> 'active' and purged_at is null) as suspended,
                    (select count(*) from dunning.account where access <> 'active' and purge_on <= @until and purged_at is null and not legal_hold and not exempt) as to_be_purged,
-                   (select began_at from dunning.outage where ended_at is null) as outage_since,
+                   o.began_at as outage_since, o.reason as outage_reason, o.status as outage_status,
+                   r.began_at as refused_since, r.reason as refusal_reason, r.status as refusal_status,
                    u.unknown, u.stuck, u.unknown_since, m.mails_waiting, m.mails_since,
                    (select count(*) from dunning.outbox where state = 'dead') as mails_dead,
+                   exists(select from dunning.alert where key = 'mail_stuck' and resolved_at is null)
+                       or exists(select from dunning.guard_trip where kind = 'mails' and approved_at is null) as mails_stuck,
                    (select count(*) from dunning.contact where bounced_at is not null and not removed) as bouncing
             from (select count(*) as unknown, count(*) filter (where stuck) as stuck, min(first_called_at) as unknown_since
                   from dunning.charge where state in ('in_flight', 'unknown', 'pending') and state <> 'pending') u,
                  (select count(*) as mails_waiting, min(decided_at) as mails_since
                   from dunning.outbox where state in ('pending', 'held') and state = 'pending') m
+            left join dunning.outage o on o.ended_at is null
+            left join dunning.gateway_refusal r on true
             """,
             new { until = purgedUntil.Date() }, cancellationToken: ct));
     }

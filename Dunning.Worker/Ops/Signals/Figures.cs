@@ -1,3 +1,4 @@
+using Dunning.Gateways.Outages;
 using NodaTime;
 
 namespace Dunning.Ops.Signals;
@@ -29,6 +30,12 @@ internal sealed record Figures
     /// <summary>Since when the gateway is out; null: it is not.</summary>
     public required Instant? OutSince { get; init; }
 
+    /// <summary>Why it is; null: it is not, or does not answer.</summary>
+    public GatewayRefusal? OutBecause { get; init; }
+
+    /// <summary>That the gateway refuses our charges; null: it does not.</summary>
+    public GatewayRefusing? Refusing { get; init; }
+
     /// <summary>Webhooks that wait, and those that failed for good.</summary>
     public required (long Pending, long Failed) Webhooks { get; init; }
 
@@ -41,6 +48,12 @@ internal sealed record Figures
     /// <summary>Open alerts by rule and severity.</summary>
     public required IReadOnlyList<(string Rule, string Severity, long Count)> Alerts { get; init; }
 }
+
+/// <summary>That the gateway refuses our charges.</summary>
+/// <param name="Since">When it first did.</param>
+/// <param name="Runs">Passes that this has stopped since.</param>
+/// <param name="Why">With what, the last time.</param>
+internal sealed record GatewayRefusing(Instant Since, int Runs, GatewayRefusal Why);
 
 /// <summary>How a pass is doing over all servers.</summary>
 /// <param name="Pass">Its name.</param>

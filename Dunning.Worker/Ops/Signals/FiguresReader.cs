@@ -1,4 +1,5 @@
 using Dapper;
+using Dunning.Gateways.Outages;
 using Dunning.Hosting;
 using Dunning.Jobs;
 using Dunning.Postgres;
@@ -74,7 +75,8 @@ internal sealed class FiguresReader(NpgsqlDataSource source, TimeProvider time) 
             select count(*) as count, min(decided_at) as oldest from dunning.outbox where state = 'pending';
             select count(*) from dunning.outbox where state = 'dead';
             select state, stuck, count(*) as count, min(first_called_at) as oldest from dunning.charge where state in ('in_flight', 'unknown', 'pending') group by state, stuck;
-            select min(began_at) from dunning.outage where ended_at is null;
+            select began_at, reason, status from dunning.outage where ended_at is null;
+            select began_at, runs, reason, status from dunning.gateway_refusal;
             select (select count(*) from dunning.webhook where state = 'pending') as pending, (select count(*) from dunning.webhook where state = 'failed') as failed;
             select rule, severity, count(*) as count from dunning.alert where resolved_at is null group by rule, severity;
             """,
@@ -83,7 +85,8 @@ internal sealed class FiguresReader(NpgsqlDataSource source, TimeProvider time) 
         var pending = await many.ReadSingleAsync<CountRow>();
         var dead = await many.ReadSingleAsync<long>();
         var charges = (await many.ReadAsync<ChargeRow>()).ToList();
-        var outSince = await many.ReadSingleAsync<DateTime?>();
+        var outage = await many.ReadSingleOrDefaultAsync<OutageRow>();
+        var refusal = await many.ReadSingleOrDefaultAsync<RefusalRow>();
         var (waiting, failed) = await many.ReadSingleAsync<(long, long)>();
         var alerts = (await many.ReadAsync<(string, string, long)>()).ToList();
         var tables = _tables is { } known && now - known.At < s_wholeTables ? known : _tables = await TablesAsync(connection, now, ct);
@@ -96,7 +99,9 @@ internal sealed class FiguresReader(NpgsqlDataSource source, TimeProvider time) 
             Dead = dead,
             OpenCharges = [.. charges.GroupBy(c => c.State).Select(g => (g.Key, g.Sum(c => c.Count), g.Min(c => c.Oldest).Instant()))],
             Stuck = charges.Where(c => c.Stuck).Sum(c => c.Count),
-            OutSince = outSince.Instant(),
+            OutSince = outage?.BeganAt.Instant(),
+            OutBecause = outage?.Reason is { } cause ? new GatewayRefusal(cause, outage.Status) : null,
+            Refusing = refusal is null ? null : new GatewayRefusing(refusal.BeganAt.Instant(), refusal.Runs, new GatewayRefusal(refusal.Reason, refusal.Status)),
             Webhooks = (waiting, failed),
             Open = tables.Open,
             Accounts = tables.Accounts,
@@ -131,6 +136,10 @@ internal sealed class FiguresReader(NpgsqlDataSource source, TimeProvider time) 
     private sealed record PassRow(string Pass, long Backlog, DateTime? Oldest, DateTime? SucceededAt, int Failures);
 
     private sealed record CountRow(long Count, DateTime? Oldest);
+
+    private sealed record OutageRow(DateTime BeganAt, string? Reason, int? Status);
+
+    private sealed record RefusalRow(DateTime BeganAt, int Runs, string Reason, int? Status);
 
     private sealed record ChargeRow(string State, bool Stuck, long Count, DateTime Oldest);
 }
