@@ -120,7 +120,9 @@ public sealed class WebhookServiceTests : IAsyncLifetime
 
         Assert.Equal(2, (await rig.CommandAsync("webhooks", "retry")).Code);
         Assert.Equal(1, (await rig.CommandAsync("webhooks", "retry", "evt_2")).Code);
-        Assert.Equal((0, "1 to be tried again"), Line(await rig.CommandAsync("webhooks", "retry", "--all-failed")));
+        Assert.Equal((0, "1 to be tried again"), Line(await rig.CommandAsync("webhooks", "retry", "evt_1", "--reason", "it answers again", "--by", "camille")));
+        Assert.Equal("camille evt_1 it answers again", await rig.ScalarAsync<string>(
+            "select operator || ' ' || subject || ' ' || reason from dunning.audit where act = 'retry_webhook' order by id desc limit 1"));
         Assert.EndsWith("  pending", (await rig.CommandAsync("webhooks", "list")).Output.Trim(), StringComparison.Ordinal);
     }
 

@@ -2,10 +2,13 @@ using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Dunning.Hosting;
+using Dunning.Jobs;
 using Dunning.Passes;
+using Dunning.Postgres;
 using Dunning.Tests.Gateways.StripeStandIn;
 using Dunning.Tests.Jobs;
 using Dunning.Tests.Ops.SignIn;
+using Microsoft.Extensions.Logging.Abstractions;
 using NodaTime;
 
 namespace Dunning.Tests.Ops.Alerts;
@@ -65,7 +68,11 @@ public sealed class GatewayRefusalTests : IAsyncLifetime
     {
         await using var rig = await AlertRig.NewAsync(1, null, [.. s_noPasses, .. Keys]);
         Revoke();
-        await PassAsync(rig);
+        var worker = new PassWorker((pass, onSaved, ct) => rig.Engine.RunAsync(pass, ct, onSaved: onSaved), new NoHelpers(), rig.Time, NullLogger<PassWorker>.Instance,
+            new PostgresPassLog(rig.Rig.Database.Source, "s1", NullLogger<PostgresPassLog>.Instance));
+        await worker.RunAsync(PassKind.Renew, default);
+        // What the page Passes shows.
+        Assert.Equal("refused Stripe answers 401 api_key_invalid", await rig.Rig.ScalarAsync<string>("select outcome || ' ' || error from dunning.pass_run"));
         Assert.Empty(await rig.TellAsync());
         rig.Time.Ahead += TimeSpan.FromMinutes(10);
         Assert.Equal(["raised gateway_refuses"], await rig.TellAsync());
@@ -113,6 +120,11 @@ public sealed class GatewayRefusalTests : IAsyncLifetime
         Assert.Contains("<li class=\"tile good\"><h3>Payment gateway</h3>", await browser.TextAsync("/ops"), StringComparison.Ordinal);
         Assert.DoesNotContain("refused the request", await CommandAsync(ops, "show", "a1"), StringComparison.Ordinal);
         Assert.Equal("ok", (await http.GetFromJsonAsync<JsonElement>("/health")).GetProperty("status").GetString());
+    }
+
+    private sealed class NoHelpers : IHelpers
+    {
+        public Task CallAsync(PassKind pass, CancellationToken ct) => Task.CompletedTask;
     }
 
     private void Revoke() => _stripe.Keys.TryRemove(StandIn.SecretKey, out _);
