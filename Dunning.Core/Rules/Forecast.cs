@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Dunning.Model;
+using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Time;
 using NodaTime;
@@ -138,6 +139,22 @@ public sealed record Prospect(ProspectKind Kind, Instant? At)
     public string? Template { get; init; }
 }
 
+/// <summary>What the next step of an unpaid invoice's case depends on: for lists of cases, which don't read whole files.</summary>
+/// <param name="Case">The case.</param>
+/// <param name="Access">The account's.</param>
+/// <param name="IsExempt">The invoice or its account is.</param>
+public sealed record CaseStanding(DunningCase Case, Access Access, bool IsExempt)
+{
+    /// <summary>Its payment is disputed, or a charge of it has no outcome.</summary>
+    public bool Waits { get; init; }
+
+    /// <summary>A promise to pay.</summary>
+    public LocalDate? PausedUntil { get; init; }
+
+    /// <summary>No attempt before it.</summary>
+    public Instant? NotBefore { get; init; }
+}
+
 /// <summary>
 /// What happens next to an account and when, by the rules themselves: what <c>due</c> holds, item by item, with what it will do and what
 /// stands in its way. For people to look at; nothing is decided on it.
@@ -156,9 +173,34 @@ public static class Forecast
         ];
     }
 
+    /// <summary>The dates on which a subscription renews until a date, if each renewal happens on its own.</summary>
+    /// <param name="present">The boundaries under the present plan.</param>
+    /// <param name="pending">Interval of a plan that takes effect at the next renewal; null: none does.</param>
+    /// <param name="renewsOn">The next renewal.</param>
+    /// <param name="until">The last date.</param>
+    public static IEnumerable<LocalDate> RenewalDates(Schedule present, Model.Interval? pending, LocalDate renewsOn, LocalDate until)
+    {
+        var schedule = Renewing.ScheduleUnder(present, pending ?? present.Interval, renewsOn);
+        for (var date = renewsOn; date <= until; date = schedule.Next(date))
+        {
+            yield return date;
+        }
+    }
+
     /// <summary>The date of the next step of an unpaid invoice's case; null when there is none while things stand as they do.</summary>
     public static LocalDate? NextAttemptOn(AccountFile file, Invoice invoice) =>
         file.Access == Access.Active && invoice is { State: InvoiceState.Open, Case: not null } ? Stepping.NextStepOn(file, invoice) : null;
+
+    /// <summary>The instant at which the next step of a case falls due, as its account's forecast tells; null: none does as things stand.</summary>
+    public static Instant? NextStepAt(CaseStanding standing, RuleOptions options, string timeZone)
+    {
+        if (standing is not { Access: Access.Active, Waits: false } || Stepping.NextStepOn(standing.Case, standing.IsExempt, standing.PausedUntil) is not { } date)
+        {
+            return null;
+        }
+        var at = LocalClock.DueAt(date, options.ChargeAt, options.Zones[timeZone]);
+        return standing.NotBefore is { } notBefore ? Instant.Max(at, notBefore) : at;
+    }
 
     /// <summary>The date of the suspension if every attempt from now on fails; null when the case is exhausted, frozen or exempt.</summary>
     public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>

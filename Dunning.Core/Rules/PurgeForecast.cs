@@ -19,6 +19,9 @@ public sealed record PurgeAhead(string Account, Instant? At, PurgeAct Does, Loca
 
     /// <summary>Local date of <see cref="At"/>, or the date that is planned.</summary>
     public LocalDate? Date { get; init; }
+
+    /// <summary>When it falls due, whether or not it waits.</summary>
+    public Instant? DueAt { get; init; }
 }
 
 /// <summary>What a purge pass does.</summary>
@@ -49,19 +52,20 @@ public static class PurgeForecast
             file.Id, null, PurgeAct.Purge, file.SuspendedOn, unpaid.Aggregate(Money.Zero(file.Currency), (sum, i) => sum + i.AmountDue), unpaid.Count);
         if (Purging.IsErasable(file))
         {
-            return ahead with { At = now, Does = PurgeAct.FinishErasing, Date = draft.Today };
+            return ahead with { At = now, DueAt = now, Does = PurgeAct.FinishErasing, Date = draft.Today };
         }
         if (Purging.ErasesOn(draft) is { } erasesOn)
         {
             return ahead with
             {
-                At = draft.DueAt(erasesOn), Does = PurgeAct.EraseClosed, Date = erasesOn, Since = Time.LocalClock.LocalDateOf(file.LastEventAt, draft.Zone),
+                At = draft.DueAt(erasesOn), DueAt = draft.DueAt(erasesOn), Does = PurgeAct.EraseClosed, Date = erasesOn, Since = Time.LocalClock.LocalDateOf(file.LastEventAt, draft.Zone),
             };
         }
         if (file is not { PurgedAt: null, PurgeOn: { } purgeOn } || file.Access == Access.Active)
         {
             return null;
         }
+        ahead = ahead with { DueAt = draft.DueAt(purgeOn) };
         if (Purging.PurgesOn(file) is not { } date)
         {
             return ahead with { Date = purgeOn, Obstacles = [.. Forecast.WhyNotPurged(file)] };

@@ -166,7 +166,7 @@ internal static class Renewing
             PlanCode = code,
             PendingPlan = null,
             Interval = plan.Interval,
-            Anchor = plan.Interval == subscription.Interval ? subscription.Anchor : subscription.RenewsOn,
+            Anchor = ScheduleUnder(subscription.Schedule, plan.Interval, subscription.RenewsOn).Anchor,
         };
         draft.Tell(draft.New(EventTypes.SubscriptionPlanChanged, subscription.Id) with { Plan = code });
         Mailing.Decide(draft, MailTemplates.PlanChanged, FactsOf(subscription) with
@@ -178,6 +178,10 @@ internal static class Renewing
         });
         return changed;
     }
+
+    /// <summary>The boundaries under a plan that takes effect at a renewal: another interval begins anew there.</summary>
+    public static Schedule ScheduleUnder(Schedule present, Model.Interval interval, LocalDate renewsOn) =>
+        interval == present.Interval ? present : new Schedule(renewsOn, interval);
 
     private static Invoice Issue(Draft draft, Subscription subscription)
     {

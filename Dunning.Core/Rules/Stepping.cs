@@ -61,8 +61,12 @@ internal static class Stepping
 
     /// <summary>The date of the next step of an invoice's case while access is active, no earlier than its pause ends; null: none, or its warning has not left yet.</summary>
     public static LocalDate? NextStepOn(AccountFile file, Invoice invoice) =>
-        AfterPause(invoice) is { } dunningCase && NextStepOn(dunningCase, IsExempt(file, invoice)) is { } date
-            ? invoice.PausedUntil is { } until ? LocalDate.Max(date, until) : date : null;
+        invoice.Case is { } dunningCase ? NextStepOn(dunningCase, IsExempt(file, invoice), invoice.PausedUntil) : null;
+
+    /// <summary>The same, of a case alone.</summary>
+    public static LocalDate? NextStepOn(DunningCase dunningCase, bool isExempt, LocalDate? pausedUntil) =>
+        pausedUntil is not { } until ? NextStepOn(dunningCase, isExempt)
+        : NextStepOn(Suspending.WithWarningAhead(dunningCase), isExempt) is { } date ? LocalDate.Max(date, until) : null;
 
     /// <summary>The date of the suspension if every attempt from now on fails; null: the debt suspends no more, or never does.</summary>
     public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>

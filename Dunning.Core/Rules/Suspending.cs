@@ -74,12 +74,13 @@ internal static class Suspending
 
     /// <summary>The warning of a debt that is past it is given again: the case goes back to the step before, the date of the last step stays.</summary>
     public static Invoice WithWarningAhead(Invoice invoice) =>
-        invoice is { State: InvoiceState.Open, Case: { Exhausted: false } dunningCase } && dunningCase.LastStep >= dunningCase.Schedule.LastWarning
-            ? invoice with
-            {
-                Case = dunningCase with { LastStep = dunningCase.Schedule.LastWarning - 1, WarnedOn = null, WarningLeftOn = null },
-            }
-            : invoice;
+        invoice is { State: InvoiceState.Open, Case: { } dunningCase } ? invoice with { Case = WithWarningAhead(dunningCase) } : invoice;
+
+    /// <summary>The same, of an unpaid invoice's case alone.</summary>
+    public static DunningCase WithWarningAhead(DunningCase dunningCase) =>
+        !dunningCase.Exhausted && dunningCase.LastStep >= dunningCase.Schedule.LastWarning
+            ? dunningCase with { LastStep = dunningCase.Schedule.LastWarning - 1, WarnedOn = null, WarningLeftOn = null }
+            : dunningCase;
 
     /// <summary>The paid days that were left on the day of suspension begin today.</summary>
     private static Subscription GiveDaysBack(Draft draft, Subscription subscription, LocalDate suspendedOn)

@@ -18,6 +18,7 @@ internal static class CaseListCommand
         var step = new Option<int?>("--step") { Description = "Of one dunning step, the last that was made" };
         var currency = new Option<string?>("--currency") { Description = "Of one currency, such as EUR" };
         var code = new Option<string?>("--code") { Description = "Of one last decline code, such as insufficient_funds" };
+        var first = new Option<string?>("--first") { Description = $"Of one first decline code, or {CaseQueries.NoCode}" };
         var mark = new Option<string?>("--mark") { Description = string.Join(", ", CaseQueries.Marks) };
         mark.AcceptOnlyFromAmong([.. CaseQueries.Marks]);
         var search = new Option<string?>("--search") { Description = "An account's id, words of its name, a contact's address, or the number of an invoice" };
@@ -32,16 +33,17 @@ internal static class CaseListCommand
               dunning case list --state suspended
               dunning case list --code insufficient_funds --order largest --json
             """)
-        { state, step, currency, code, mark, search, order, limit, json };
+        { state, step, currency, code, first, mark, search, order, limit, json };
         command.SetAction(async (parsed, ct) =>
         {
-            await using var database = await context.OpenDatabaseAsync(context.ReadSettings(parsed), ct);
+            var settings = context.ReadSettings(parsed);
+            await using var database = await context.OpenDatabaseAsync(settings, ct);
             var most = parsed.GetValue(limit);
             var filter = new CaseFilter(
                 parsed.GetValue(state) is { } asked && asked != Any ? asked : null, parsed.GetValue(step), parsed.GetValue(currency), parsed.GetValue(code), parsed.GetValue(mark),
-                parsed.GetValue(search), parsed.GetValue(order));
-            var rows = await new CaseQueries(database.Source).ListAsync(filter, null, most, ct);
-            foreach (var row in rows.Take(most))
+                parsed.GetValue(search), parsed.GetValue(order), parsed.GetValue(first));
+            var rows = (await new CaseQueries(database.Source, () => settings.Rules).ListAsync(filter, null, isBack: false, most, ct)).Rows;
+            foreach (var row in rows)
             {
                 await context.Output.WriteLineAsync(parsed.GetValue(json) ? ToJson(row) : ToText(row));
             }

@@ -85,9 +85,9 @@ internal sealed class PagesBook(WorkerSettings settings)
                 amount = unit * quantity + (unit * quantity * rate + 5000) / 10000,
                 days = case when f >= 80 then 0 when o < 10 then 1 when o < 40 then 2 when o < 55 then 4 when o < 72 then 21 when o < 78 then 29 when o < 88 then 45 else 119 end;
             update made set outcome = case when f >= 80 then 'paid' when period_start + days > @today then 'open' when o < 88 then 'paid' else 'written_off' end;
-            update made set last_step = case when f >= 80 then null else case
-                when least(days, @today - period_start) >= 29 then 4 when least(days, @today - period_start) >= 21 then 3 when least(days, @today - period_start) >= 4 then 2
-                when least(days, @today - period_start) >= 2 then 1 else 0 end end;
+            -- As the engine leaves it: the step that is paid is not done.
+            update made set last_step = case when f >= 80 then null else
+                (select count(*) from unnest(array[2, 4, 21, 29]) d where d <= least(days, @today - period_start) and not (outcome = 'paid' and d = days)) end;
             insert into dunning.invoice (subscription_id, period_start, period_end, account_id, series, year, number, issued_at, issued_on, plan_code, plan_version, quantity, currency, unit_price,
                 subtotal, tax_treatment, tax_rate_bp, tax, credit_applied, amount_due, seller, buyer)
             select subscription_id, period_start, period_end, account_id, 'INV', extract(year from period_start)::int,
@@ -97,7 +97,7 @@ internal sealed class PagesBook(WorkerSettings settings)
             from made order by at, subscription_id;
             insert into dunning.receivable (subscription_id, period_start, account_id, state, settled_at, attempts, attempted_at, recharge_due, case_schedule, case_opened_at, case_day_zero, case_last_step,
                 case_last_step_on, case_warned_on, case_warning_left_on, case_exhausted, case_has_notices)
-            select subscription_id, period_start, account_id, outcome, case when outcome <> 'open' then at + make_interval(days => days) end, 1 + coalesce(last_step, 0), at, false,
+            select subscription_id, period_start, account_id, outcome, case when outcome <> 'open' then at + make_interval(days => days) end, 1 + coalesce(last_step, 0) + (f < 80 and outcome = 'paid')::int, at, false,
                    case when f < 80 then @fingerprint end, case when f < 80 then at end, case when f < 80 then period_start end, last_step,
                    case when f < 80 then period_start + (array[0, 2, 4, 21, 29])[last_step + 1] end, case when last_step >= 3 then period_start + 21 end, case when last_step >= 3 then period_start + 21 end,
                    case when f < 80 then last_step = 4 end, case when f < 80 then outcome = 'open' and last_step >= 2 end

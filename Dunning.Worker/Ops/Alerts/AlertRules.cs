@@ -4,6 +4,7 @@ using Dapper;
 using Dunning.Events;
 using Dunning.Hosting;
 using Dunning.Ops.Frame;
+using Dunning.Ops.Queries;
 using Dunning.Ops.Signals;
 using Dunning.Postgres;
 using NodaTime;
@@ -204,14 +205,10 @@ internal sealed class AlertRules(NpgsqlDataSource source, WorkerSettings setting
                 refunds.Count == 1 ? PageOf(refunds.Account) : "/ops/charges"));
         }
         var lost = await connection.QuerySingleAsync<LostRow>(new CommandDefinition(
-            """
+            $"""
             select count(*) as count, min(r.account_id) as account
             from dunning.receivable r join dunning.invoice i using (subscription_id, period_start)
-            where r.state = 'open' and r.case_schedule is null and i.issued_at < @before and not r.disputed and not r.exempt
-                and (r.not_before is null or r.not_before < @before) and (r.paused_until is null or r.paused_until < @day)
-                and not exists (
-                    select from dunning.charge c
-                    where c.account_id = r.account_id and c.subscription_id = r.subscription_id and c.period_start = r.period_start and c.state in ('in_flight', 'unknown', 'pending'))
+            where {OpenChargeQueries.Untried}
             """,
             new { before = (now - Limits.NoOutcome).Utc(), day = now.InUtc().Date.Date() }, cancellationToken: ct));
         if (lost.Count > 0)

@@ -4,6 +4,7 @@ using Dunning.Documents.Exports;
 using Dunning.Model;
 using Dunning.Ops.Frame;
 using Dunning.Ops.Queries;
+using Dunning.Options;
 using Dunning.Passes;
 using Dunning.Postgres;
 using Dunning.Rules;
@@ -14,12 +15,13 @@ using Npgsql;
 namespace Dunning.Ops.Pages;
 
 /// <summary>Dunning cases: looked for, filtered, sorted, page by page, and as a file.</summary>
-internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<CancellationToken, Task<Rulebook>> book, Func<Instant> now)
+internal sealed class CasesPage(
+    OpsFrame frame, NpgsqlDataSource source, Func<RuleOptions> rules, Func<CancellationToken, Task<Rulebook>> book, Func<Instant> now)
 {
     private const int Rows = 50;
     private const int Steps = 12;
 
-    private readonly CaseQueries _queries = new(source);
+    private readonly CaseQueries _queries = new(source, rules);
 
     public void Map(IEndpointRouteBuilder app)
     {
@@ -32,21 +34,27 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Ca
         var (visit, ct, query) = (http.Ops(), http.RequestAborted, http.Request.Query);
         var (show, w) = (new Show(visit), visit.Words);
         var filter = FilterOf(query);
-        var rows = await _queries.ListAsync(filter, CursorOf(query["after"]), Rows, ct);
+        var before = CursorOf(query["before"]);
+        // Side by side: each has a connection of its own.
+        var (askedPage, askedCount) = (_queries.ListAsync(filter, before ?? CursorOf(query["after"]), before is not null, Rows, ct), _queries.CountAsync(filter, ct));
+        await Task.WhenAll(askedPage, askedCount);
+        var (page, count) = (await askedPage, await askedCount);
         var found = filter.Text is null ? [] : await _queries.FindAsync(filter.Text, 20, ct);
         var currencies = await _queries.CurrenciesAsync(ct);
         var tripped = await Guards.TrippedAsync(source, ct);
-        var held = tripped.ContainsKey(GuardKinds.Suspensions) ? await HeldAsync(rows, ct) : [];
-        var next = rows.Count > Rows ? PathOf("/ops/cases", filter, Text(rows[Rows - 1].Cursor)) : null;
+        var held = tripped.ContainsKey(GuardKinds.Suspensions) ? await HeldAsync(page.Rows, ct) : [];
+        var (previous, next) = (
+            page is { HasPrevious: true, Rows: [var first, ..] } ? PathOf("/ops/cases", filter, ("before", Text(first.Cursor))) : null,
+            page is { HasNext: true, Rows: [.., var last] } ? PathOf("/ops/cases", filter, ("after", Text(last.Cursor))) : null);
         await frame.WriteAsync(http, new OpsPage
         {
             Title = w["nav.cases"],
             Body = Html.Of(
                 $"""
                 {GuardNotice.Of(show, tripped, GuardKinds.Suspensions)}{show.Filters("/ops/cases", Html.Of(
-                    $"{OpsForm.Field("q", w["cases.search"], filter.Text, type: "search", isRequired: false, limit: 200)}{show.Choice("state", w["case.state"], CaseQueries.States.Select(s => (s, w["state." + s])), query.ContainsKey("state") ? filter.State : filter.State ?? "")}{show.Choice("step", w["case.step"], Enumerable.Range(0, Steps).Select(s => (s.ToString(CultureInfo.InvariantCulture), show.Count(s))), filter.Step?.ToString(CultureInfo.InvariantCulture))}{show.Choice("currency", w["money.currency"], currencies.Union(filter.Currency is null ? [] : [filter.Currency], StringComparer.Ordinal).Select(c => (c, c)), filter.Currency)}{show.Choice("code", w["case.code"], Declines.All.Select(d => (d.Code, show.Name("code", d.Code))).OrderBy(d => d.Item2, StringComparer.OrdinalIgnoreCase), filter.Code)}{show.Choice("mark", w["case.mark"], CaseQueries.Marks.Select(m => (m, w["mark." + m])), filter.Mark)}{OpsForm.Choice("order", w["case.order"], CaseQueries.Orders.Select(o => (o, w["order." + o])), filter.Order)}"),
-                    Show.Link(PathOf("/ops/cases.csv", filter, null), w["export.csv"]))}{Found(show, filter, found)}{(rows.Count == 0 ? Show.Nothing(w[filter == new CaseFilter() { State = filter.State } ? "cases.none" : "cases.nomatch"]) : Html.Of(
-                    $"{Table(show, rows.Take(Rows), held, now())}{show.Next(next)}"))}
+                    $"{OpsForm.Field("q", w["cases.search"], filter.Text, type: "search", isRequired: false, limit: 200)}{show.Choice("state", w["case.state"], CaseQueries.States.Select(s => (s, w["state." + s])), query.ContainsKey("state") ? filter.State : filter.State ?? "")}{show.Choice("step", w["case.step"], Enumerable.Range(0, Steps).Select(s => (s.ToString(CultureInfo.InvariantCulture), show.Count(s))), filter.Step?.ToString(CultureInfo.InvariantCulture))}{show.Choice("currency", w["money.currency"], currencies.Union(filter.Currency is null ? [] : [filter.Currency], StringComparer.Ordinal).Select(c => (c, c)), filter.Currency)}{show.Choice("code", w["case.code"], Codes(show), filter.Code)}{show.Choice("first", w["case.code.first"], Codes(show).Append((CaseQueries.NoCode, w["case.code.none"])), filter.First)}{OpsForm.Field("since", w["case.since"], filter.Since is { } since ? Iso(since) : null, type: "date", isRequired: false)}{show.Choice("mark", w["case.mark"], CaseQueries.Marks.Select(m => (m, w["mark." + m])), filter.Mark)}{OpsForm.Choice("order", w["case.order"], CaseQueries.Orders.Select(o => (o, w["order." + o])), filter.Order)}"),
+                    Show.Link(PathOf("/ops/cases.csv", filter), w["export.csv"]))}{Found(show, filter, found)}{(page.Rows.Count == 0 ? Show.Nothing(w[filter == new CaseFilter() { State = filter.State } ? "cases.none" : "cases.nomatch"]) : Html.Of(
+                    $"<p>{w[count.IsMore ? "cases.count.more" : "cases.count", ("n", show.Count(count.Count))]}</p>{Table(show, page.Rows, held, now())}{show.Pager(previous, next)}"))}
                 """),
         });
     }
@@ -68,26 +76,37 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Ca
     private async Task<HashSet<CaseRow>> HeldAsync(IReadOnlyList<CaseRow> rows, CancellationToken ct)
     {
         var may = rows.Where(r => r is { State: "open", Access: "active", Exhausted: false }).ToList();
-        var (files, rules, at) = (await new PostgresFiles(source).FilesAsync(may.Select(r => r.Account).Distinct(StringComparer.Ordinal), ct), await book(ct), now());
+        var (files, read, at) = (await new PostgresFiles(source).FilesAsync(may.Select(r => r.Account).Distinct(StringComparer.Ordinal), ct), await book(ct), now());
         return [.. may.Where(r => files.GetValueOrDefault(r.Account) is { } file && file.UnpaidInvoice(r.Subscription, LocalDate.FromDateOnly(r.PeriodStart)) is { } invoice
-            && Forecast.IsHeldBack(file with { Barred = GuardKinds.Suspensions }, invoice, at, rules))];
+            && Forecast.IsHeldBack(file with { Barred = GuardKinds.Suspensions }, invoice, at, read))];
     }
+
+    private static IEnumerable<(string, string)> Codes(Show show) =>
+        Declines.All.Select(d => (d.Code, show.Name("code", d.Code))).OrderBy(d => d.Item2, StringComparer.OrdinalIgnoreCase);
 
     private static Html Table(Show show, IEnumerable<CaseRow> rows, HashSet<CaseRow> held, Instant at)
     {
         var w = show.Words;
-        return Show.Table(w["nav.cases"],
+        return Show.Stack(w["nav.cases"],
             [w["account.id"], w["invoice.number"], "#" + w["invoice.amount"], w["case.state"], w["case.step"], w["case.code"], w["case.opened"], w["case.next"]],
-            rows.Select(r => Show.Row(
-                Show.Head(Html.Of($"{Show.Account(r.Account)}<br><span class=\"soft\">{r.Name}</span>")),
-                Show.Short(Show.Link(OpsPath.Of("/ops/account", ("id", r.Account)) + "#invoices", r.Number)),
-                Show.Figure(show.Amount(r.Amount, r.Currency)),
-                Show.Cell(Html.Of($"{State(show, r)}{Html.Each(MarksOf(r), m => Html.Of($" {Show.Badge("warn", w["mark." + m])}"))}")),
-                Show.Cell(show.Count(r.LastStep)),
-                Show.Cell(r.Code is null ? "–" : show.Name("code", r.Code)),
-                Show.Short(show.Time(r.OpenedAt)),
-                Show.Short(held.Contains(r) ? Show.Link(GuardNotice.Path, w["guard.held"]) : r.NextAt is { } next && r.State == "open" ? next <= at.ToDateTimeUtc() ? Html.Text(w["case.next.now"]) : show.Time(next) : Html.Text("–")))));
+            rows.Select(r => new[]
+            {
+                Html.Of($"{Show.Account(r.Account)}<br><span class=\"soft\">{r.Name}</span>"),
+                Show.Link(OpsPath.Of("/ops/account", ("id", r.Account)) + "#invoices", r.Number),
+                Html.Text(show.Amount(r.Amount, r.Currency)),
+                Html.Of($"{State(show, r)}{Html.Each(MarksOf(r), m => Html.Of($" {Show.Badge("warn", w["mark." + m])}"))}"),
+                Html.Text(show.Count(r.LastStep)),
+                Html.Text(r.Code is null ? "–" : show.Name("code", r.Code)),
+                show.Time(r.OpenedAt),
+                held.Contains(r) ? Show.Link(GuardNotice.Path, w["guard.held"]) : Next(show, r, at),
+            }));
     }
+
+    private static Html Next(Show show, CaseRow r, Instant at) =>
+        r.NextAt is not { } next ? Html.Text("–")
+        : next.Instant() <= at ? Html.Text(show.Words["case.next.now"])
+        : r.PausedUntil is { } until ? Html.Text(show.Words["invoice.paused", ("date", Iso(until))])
+        : show.Time(next);
 
     private static Html State(Show show, CaseRow r)
     {
@@ -115,15 +134,15 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Ca
                 csv.Text(r.Code), r.NextAt is { } next ? Show.Seconds(next) : "");
         }
 
-        static string Iso(DateOnly day) => LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(day));
-
         static string YesNo(bool value) => value ? "true" : "false";
     }
+
+    private static string Iso(DateOnly day) => LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(day));
 
     private static CaseFilter FilterOf(IQueryCollection query)
     {
         // Nobody comes here for what is over: that is asked for.
-        var state = query.ContainsKey("state") || query.ContainsKey("q") || query.ContainsKey("code") ? Of("state", CaseQueries.States) : "open";
+        var state = query.ContainsKey("state") || query.ContainsKey("q") || query.ContainsKey("code") || query.ContainsKey("first") ? Of("state", CaseQueries.States) : "open";
         return new CaseFilter(
             state,
             int.TryParse(query["step"], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null,
@@ -131,7 +150,9 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Ca
             Typed(query["code"], 100),
             Of("mark", CaseQueries.Marks),
             Typed(query["q"], 200),
-            Of("order", CaseQueries.Orders) ?? CaseQueries.Orders[0]);
+            Of("order", CaseQueries.Orders) ?? CaseQueries.Orders[0],
+            Typed(query["first"], 100),
+            LocalDatePattern.Iso.Parse(query["since"].ToString()) is { Success: true } since ? since.Value.Date() : null);
 
         string? Of(string name, IReadOnlyList<string> known) => known.Contains(query[name].ToString(), StringComparer.Ordinal) ? query[name].ToString() : null;
     }
@@ -139,21 +160,22 @@ internal sealed class CasesPage(OpsFrame frame, NpgsqlDataSource source, Func<Ca
     /// <summary>What was typed into a filter; null: nothing that could be looked for.</summary>
     public static string? Typed(string? text, int limit) => text?.Trim() is { Length: > 0 } some && some.Length <= limit && !some.Any(char.IsControl) ? some : null;
 
-    private static string PathOf(string path, CaseFilter filter, string? after) => QueryOf(path,
+    private static string PathOf(string path, CaseFilter filter, params (string, string?)[] cursor) => OpsPath.Of(path,
+    [
         ("q", filter.Text), ("state", filter.State ?? "any"), ("step", filter.Step?.ToString(CultureInfo.InvariantCulture)), ("currency", filter.Currency), ("code", filter.Code),
-        ("mark", filter.Mark), ("order", filter.Order), ("after", after));
-
-    private static string QueryOf(string path, params (string, string?)[] query) => OpsPath.Of(path, query);
+        ("first", filter.First), ("since", filter.Since is { } since ? Iso(since) : null), ("mark", filter.Mark), ("order", filter.Order), .. cursor,
+    ]);
 
     private static string Text(CaseCursor cursor) => Encode(string.Create(CultureInfo.InvariantCulture,
-        $"{cursor.OpenedAt.Ticks}|{cursor.Currency}|{cursor.Amount}|{cursor.PeriodStart.DayNumber}|{cursor.Subscription}"));
+        $"{cursor.OpenedAt.Ticks}|{cursor.Currency}|{cursor.Amount}|{cursor.PeriodStart.DayNumber}|{cursor.NextAt?.Ticks ?? 0}|{cursor.Subscription}"));
 
     private static CaseCursor? CursorOf(string? text) =>
-        Decode(text)?.Split('|', 5) is [var ticks, var currency, var amount, var day, var subscription]
+        Decode(text)?.Split('|', 6) is [var ticks, var currency, var amount, var day, var next, var subscription]
         && long.TryParse(ticks, NumberStyles.None, CultureInfo.InvariantCulture, out var opened) && opened <= DateTime.MaxValue.Ticks
         && long.TryParse(amount, NumberStyles.None, CultureInfo.InvariantCulture, out var minor)
         && int.TryParse(day, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= DateOnly.MaxValue.DayNumber
-            ? new CaseCursor(new DateTime(opened, DateTimeKind.Utc), currency, minor, subscription, DateOnly.FromDayNumber(number)) : null;
+        && long.TryParse(next, NumberStyles.None, CultureInfo.InvariantCulture, out var due) && due <= DateTime.MaxValue.Ticks
+            ? new CaseCursor(new DateTime(opened, DateTimeKind.Utc), currency, minor, subscription, DateOnly.FromDayNumber(number), due == 0 ? null : new DateTime(due, DateTimeKind.Utc)) : null;
 
     /// <summary>A place in a list, as it stands in an address.</summary>
     public static string Encode(string text) => Microsoft.AspNetCore.WebUtilities.WebEncoders.Base64UrlEncode(Encoding.UTF8.GetBytes(text));

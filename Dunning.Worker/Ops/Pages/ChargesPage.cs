@@ -34,7 +34,7 @@ internal sealed class ChargesPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataS
         var (visit, at) = (http.Ops(), now());
         var (show, w) = (new Show(visit), visit.Words);
         var charges = await _queries.ChargesAsync(Rows, http.RequestAborted);
-        var untried = await _queries.WithoutAttemptAsync(at - s_patience, Rows, http.RequestAborted);
+        var untried = await _queries.WithoutAttemptAsync(at, s_patience, Rows, http.RequestAborted);
         var refunds = await _queries.RefundsAsync(Rows, http.RequestAborted);
         var webhooks = await _webhooks.ListAsync("failed", Rows, http.RequestAborted);
         await frame.WriteAsync(http, new OpsPage

@@ -6,7 +6,24 @@ namespace Dunning.Ops.Pages;
 /// <summary>A bar of a chart: parts one above the other, the lowest first.</summary>
 /// <param name="Label">What it stands for.</param>
 /// <param name="Parts">Their heights, none negative.</param>
-internal sealed record Bar(string Label, params double[] Parts);
+internal sealed record Bar(string Label, params double[] Parts)
+{
+    /// <summary>What a bar without height means.</summary>
+    public BarKind Is { get; init; }
+}
+
+/// <summary>What a bar's height tells.</summary>
+internal enum BarKind
+{
+    /// <summary>A sum: none is nothing to be seen.</summary>
+    Sum,
+
+    /// <summary>A share: none of some is seen as a line.</summary>
+    Rate,
+
+    /// <summary>There is nothing that it could be a share of.</summary>
+    Nothing,
+}
 
 /// <summary>Charts as SVG in the page: no script, no style attribute. Each has a text alternative; the figures themselves stand in a table beside it.</summary>
 internal static class Chart
@@ -33,11 +50,12 @@ internal static class Chart
         var all = Html.Each(bars.Index(), b =>
         {
             var y = (double)Height;
-            return Html.Of($"<g><title>{b.Item.Label}</title>{Html.Each(b.Item.Parts.Index(), p =>
+            var (x, width) = (N((b.Index * step) + (step * .1)), N(step * .8));
+            return Html.Of($"<g><title>{b.Item.Label}</title>{Sign(b.Item, x, width)}{Html.Each(b.Item.Parts.Index(), p =>
             {
                 var height = highest <= 0 ? 0 : p.Item / highest * Height;
                 y -= height;
-                return height <= 0 ? Html.Empty : Html.Of($"<rect class=\"part{p.Index}\" x=\"{N((b.Index * step) + (step * .1))}\" y=\"{N(y)}\" width=\"{N(step * .8)}\" height=\"{N(height)}\"/>");
+                return height <= 0 ? Html.Empty : Html.Of($"<rect class=\"part{p.Index}\" x=\"{x}\" y=\"{N(y)}\" width=\"{width}\" height=\"{N(height)}\"/>");
             })}</g>");
         });
         return Html.Of(
@@ -51,15 +69,37 @@ internal static class Chart
             """);
     }
 
-    /// <summary>A small line of shares from 0 to 1, for a table's cell; a gap where there is none.</summary>
+    /// <summary>A small line of shares from 0 to 1, for a table's cell: a gap where there is none, a point where its neighbours have none.</summary>
     public static Html Spark(string alternative, IReadOnlyList<double?> shares)
     {
         const int w = 96;
         const int h = 24;
         var step = shares.Count < 2 ? 0 : (double)(w - 4) / (shares.Count - 1);
-        var points = string.Join(' ', shares.Index().Where(s => s.Item is not null).Select(s => $"{N(2 + (s.Index * step))},{N(h - 2 - (s.Item!.Value * (h - 4)))}"));
-        return Html.Of($"<svg class=\"spark\" viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{alternative}\"><polyline points=\"{points}\"/></svg>");
+        var runs = new List<List<(double X, double Y)>>();
+        foreach (var (at, share) in shares.Index())
+        {
+            if (share is not { } height)
+            {
+                continue;
+            }
+            if (at == 0 || shares[at - 1] is null)
+            {
+                runs.Add([]);
+            }
+            runs[^1].Add((2 + (at * step), h - 2 - (height * (h - 4))));
+        }
+        return Html.Of($"<svg class=\"spark\" viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{alternative}\">{Html.Each(runs, r => r.Count == 1
+            ? Html.Of($"<circle cx=\"{N(r[0].X)}\" cy=\"{N(r[0].Y)}\" r=\"2\"/>")
+            : Html.Of($"<polyline points=\"{string.Join(' ', r.Select(p => $"{N(p.X)},{N(p.Y)}"))}\"/>"))}</svg>");
     }
+
+    // None of some, and none of none.
+    private static Html Sign(Bar bar, string x, string width) => bar switch
+    {
+        { Is: BarKind.Nothing } => Html.Of($"<rect class=\"none\" x=\"{x}\" y=\"0\" width=\"{width}\" height=\"{Height}\"/>"),
+        { Is: BarKind.Rate } when bar.Parts.Sum() <= 0 => Html.Of($"<rect class=\"part0\" x=\"{x}\" y=\"{Height - 3}\" width=\"{width}\" height=\"3\"/>"),
+        _ => Html.Empty,
+    };
 
     private static string N(double number) => number.ToString("0.##", CultureInfo.InvariantCulture);
 }

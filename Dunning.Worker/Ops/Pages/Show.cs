@@ -84,6 +84,25 @@ internal sealed class Show(OpsWords words, DateTimeZone zone)
 
         """);
 
+    /// <summary>
+    /// A table whose rows are stacked cell by cell on a phone, each with its head, so that nothing lies outside of the screen. The first cell names its row. The
+    /// roles are written out: as blocks, browsers would take it for no table.
+    /// </summary>
+    public static Html Stack(string caption, IReadOnlyList<string> heads, IEnumerable<Html[]> rows) => Html.Of(
+        $"""
+        <div class="table stack" tabindex="0" role="region" aria-label="{caption}"><table role="table">
+        <caption class="unseen">{caption}</caption>
+        <thead role="rowgroup"><tr role="row">{Html.Each(heads, h => Html.Of($"<th scope=\"col\" role=\"columnheader\" class=\"{(IsOfNumbers(h) ? "number" : "")}\">{h.TrimStart('#')}</th>"))}</tr></thead>
+        <tbody role="rowgroup">
+        {Html.Each(rows, r => Html.Of($"<tr role=\"row\">{Html.Each(r.Index(), c => c.Index == 0
+            ? Html.Of($"<th scope=\"row\" role=\"rowheader\">{c.Item}</th>")
+            : Html.Of($"<td role=\"cell\" class=\"{(IsOfNumbers(heads[c.Index]) ? "number" : "")}\" data-head=\"{heads[c.Index].TrimStart('#')}\"><div>{c.Item}</div></td>"))}</tr>\n"))}</tbody>
+        </table></div>
+
+        """);
+
+    private static bool IsOfNumbers(string head) => head.StartsWith('#');
+
     /// <summary>A row of cells.</summary>
     public static Html Row(params Html[] cells) => Html.Of($"<tr>{cells}</tr>\n");
 
@@ -129,6 +148,12 @@ internal sealed class Show(OpsWords words, DateTimeZone zone)
     /// <summary>A list to choose of, with "any" first.</summary>
     public Html Choice(string name, string label, IEnumerable<(string Value, string Text)> options, string? chosen) =>
         OpsForm.Choice(name, label, options.Prepend(("", Words["filter.any"])), chosen ?? "");
+
+    /// <summary>The ways to the rows before and to the next; nothing where there are no others.</summary>
+    public Html Pager(string? previous, string? next) => previous is null && next is null ? Html.Empty : Html.Of(
+        $"<p class=\"pager\">{Way("prev", previous, Words["page.previous"])} {Way("next", next, Words["page.next"])}</p>\n");
+
+    private static Html Way(string rel, string? path, string text) => path is null ? Html.Empty : Html.Of($"<a class=\"button\" rel=\"{rel}\" href=\"{path}\">{text}</a>");
 
     /// <summary>The way to the next rows; nothing where these are the last.</summary>
     public Html Next(string? path) => path is null ? Html.Empty : Html.Of($"<p class=\"pager\"><a class=\"button\" rel=\"next\" href=\"{path}\">{Words["page.next"]}</a></p>\n");

@@ -1,6 +1,10 @@
 using System.Runtime.CompilerServices;
 using Dapper;
 using Dunning.Documents;
+using Dunning.Model;
+using Dunning.Options;
+using Dunning.Postgres;
+using Dunning.Rules;
 using Npgsql;
 
 namespace Dunning.Ops.Queries;
@@ -13,11 +17,17 @@ namespace Dunning.Ops.Queries;
 /// <param name="Mark">One of <see cref="CaseQueries.Marks"/>.</param>
 /// <param name="Text">Of an account: its id, words of its name, a contact's address; or the number of an invoice.</param>
 /// <param name="Order">One of <see cref="CaseQueries.Orders"/>.</param>
+/// <param name="First">Code of the first decline, or <see cref="CaseQueries.NoCode"/>.</param>
+/// <param name="Since">The first day (UTC) on which it was opened.</param>
 internal sealed record CaseFilter(
-    string? State = null, int? Step = null, string? Currency = null, string? Code = null, string? Mark = null, string? Text = null, string? Order = null);
+    string? State = null, int? Step = null, string? Currency = null, string? Code = null, string? Mark = null, string? Text = null, string? Order = null, string? First = null,
+    DateOnly? Since = null);
 
-/// <summary>Where a page of cases ends: the next begins after it.</summary>
-internal sealed record CaseCursor(DateTime OpenedAt, string Currency, long Amount, string Subscription, DateOnly PeriodStart);
+/// <summary>Where a page of cases ends or begins: the next is after it, the one before is before it.</summary>
+internal sealed record CaseCursor(DateTime OpenedAt, string Currency, long Amount, string Subscription, DateOnly PeriodStart, DateTime? NextAt = null);
+
+/// <summary>A page of cases, and whether there are others.</summary>
+internal sealed record CasePage(IReadOnlyList<CaseRow> Rows, bool HasPrevious, bool HasNext);
 
 #pragma warning disable CS1591 // rows for one page; their names say what they are
 
@@ -25,11 +35,14 @@ internal sealed record CaseCursor(DateTime OpenedAt, string Currency, long Amoun
 internal sealed record CaseRow(
     string Account, string Name, string Subscription, DateOnly PeriodStart, string Series, int Year, long Count, string Currency, long Amount, string State, string Access,
     DateTime OpenedAt, int LastStep, DateOnly LastStepOn, bool Exhausted, DateOnly? PausedUntil, bool Exempt, bool Held, bool Disputed, DateTime? SettledAt, string? Code,
-    DateTime? NextAt)
+    string Steps, DateOnly DayZero, DateOnly? WarnedOn, DateOnly? WarningLeftOn, DateTime? NotBefore, string Zone, bool Unknown)
 {
+    /// <summary>When the next step falls due; null: none does as things stand.</summary>
+    public DateTime? NextAt { get; init; }
+
     public string Number => DocumentNumber.Of(Series, Year, Count);
 
-    public CaseCursor Cursor => new(OpenedAt, Currency, Amount, Subscription, PeriodStart);
+    public CaseCursor Cursor => new(OpenedAt, Currency, Amount, Subscription, PeriodStart, NextAt);
 }
 
 /// <summary>An account that was looked for.</summary>
@@ -38,7 +51,7 @@ internal sealed record FoundRow(string Id, string Name, string Access, bool Clos
 #pragma warning restore CS1591
 
 /// <summary>Dunning cases for the page, page by page by key, and for the export as a stream.</summary>
-internal sealed class CaseQueries(NpgsqlDataSource source)
+internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rules)
 {
     // First which ones, in order and as many as are wanted; what is looked up one by one only for those.
     private const string Decline =
@@ -49,39 +62,92 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
             order by c.first_called_at desc limit 1) f on true
         """;
 
+    private const string FirstDecline =
+        $"""
+        left join lateral (
+            select c.code from dunning.charge c
+            where c.state = 'failed' and c.subscription_id = r.subscription_id and c.period_start = r.period_start
+            order by {OverviewQueries.FirstDecline} limit 1) d on true
+        """;
+
+    // What is counted is told up to there; nobody pages through more.
+    private const int Most = 100_000;
+
+    /// <summary>The state of cases that are over or whose account is suspended, not voided: of these is the rate of recovery.</summary>
+    public const string Decided = "decided";
+
+    /// <summary>The first decline of cases that have none with a code, such as those of accounts without a card.</summary>
+    public const string NoCode = "none";
+
     /// <summary>Whose cases: <c>open</c> is also of suspended accounts.</summary>
-    public static IReadOnlyList<string> States { get; } = ["open", "suspended", "paid", "written_off", "voided"];
+    public static IReadOnlyList<string> States { get; } = ["open", "suspended", "paid", "written_off", "voided", Decided];
 
     /// <summary>What can be said of a case beside its state.</summary>
     public static IReadOnlyList<string> Marks { get; } = ["exhausted", "paused", "exempt", "held", "disputed"];
 
-    /// <summary>The first is the default. The largest are looked for among what is open, which is few: among all that ever was, each would be looked at.</summary>
-    public static IReadOnlyList<string> Orders { get; } = ["latest", "oldest", "largest"];
+    /// <summary>The first is the default. By the next step only what is open can be sorted: nothing else has one.</summary>
+    public static IReadOnlyList<string> Orders { get; } = ["latest", "oldest", "largest", "next"];
 
-    /// <summary>The cases after a cursor, one more than <paramref name="limit"/> where there are more.</summary>
-    public async Task<IReadOnlyList<CaseRow>> ListAsync(CaseFilter filter, CaseCursor? after, int limit, CancellationToken ct)
+    /// <summary>So many cases after a cursor, or before it.</summary>
+    public async Task<CasePage> ListAsync(CaseFilter filter, CaseCursor? cursor, bool isBack, int limit, CancellationToken ct)
+    {
+        if (OrderOf(filter) == "next")
+        {
+            return PageOf(await ByNextAsync(filter, ct), cursor, isBack, limit);
+        }
+        if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
+        {
+            return new CasePage([], false, false);
+        }
+        isBack &= cursor is not null;
+        await using var connection = await source.OpenConnectionAsync(ct);
+        var rows = (await connection.QueryAsync<CaseRow>(new CommandDefinition(
+            Sql(filter, cursor is null ? null : isBack ? Way.Back : Way.On, accounts is not null, number is not null, "limit @limit"), Values(filter, cursor, accounts, number, limit + 1),
+            cancellationToken: ct))).Select(Told(rules())).ToList();
+        var hasMore = rows.Count > limit;
+        rows = rows.Take(limit).ToList();
+        if (isBack)
+        {
+            rows.Reverse();
+        }
+        return new CasePage(rows, isBack ? hasMore : cursor is not null, isBack || hasMore);
+    }
+
+    /// <summary>How many there are; one more than <see cref="Most"/>: more than so many.</summary>
+    public async Task<(long Count, bool IsMore)> CountAsync(CaseFilter filter, CancellationToken ct)
     {
         if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
         {
-            return [];
+            return (0, false);
         }
         await using var connection = await source.OpenConnectionAsync(ct);
-        return (await connection.QueryAsync<CaseRow>(new CommandDefinition(
-            Sql(filter, after is not null, accounts is not null, number is not null, "limit @limit"), Values(filter, after, accounts, number, limit + 1), cancellationToken: ct))).AsList();
+        var count = await connection.ExecuteScalarAsync<long>(new CommandDefinition(
+            $"select count(*) from (select 1 {FromOf(filter, null, accounts is not null, number is not null, isOrdered: false)} limit @limit) chosen",
+            Values(filter, null, accounts, number, Most + 1), cancellationToken: ct));
+        return (Math.Min(count, Most), count > Most);
     }
 
-    /// <summary>All of them, as the server sends them: one is in memory.</summary>
+    /// <summary>All of them, as the server sends them: one is in memory. By the next step, which the server does not know: all that are open.</summary>
     public async IAsyncEnumerable<CaseRow> ReadAsync(CaseFilter filter, [EnumeratorCancellation] CancellationToken ct)
     {
+        if (OrderOf(filter) == "next")
+        {
+            foreach (var row in await ByNextAsync(filter, ct))
+            {
+                yield return row;
+            }
+            yield break;
+        }
         if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
         {
             yield break;
         }
         await using var connection = await source.OpenConnectionAsync(ct);
-        var rows = connection.QueryUnbufferedAsync<CaseRow>(Sql(filter, false, accounts is not null, number is not null, ""), Values(filter, null, accounts, number, 0), commandTimeout: 0);
+        var rows = connection.QueryUnbufferedAsync<CaseRow>(Sql(filter, null, accounts is not null, number is not null, ""), Values(filter, null, accounts, number, 0), commandTimeout: 0);
+        var told = Told(rules());
         await foreach (var row in rows.WithCancellation(ct))
         {
-            yield return row;
+            yield return told(row);
         }
     }
 
@@ -118,9 +184,75 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
         union all select c.account_id from dunning.credit_note c where (c.series, c.year, c.number) = (@Series, @Year, @Count)
         """;
 
-    private static string OrderOf(CaseFilter filter) => filter is { Order: "largest", State: not ("open" or "suspended") } ? Orders[0] : filter.Order ?? Orders[0];
+    private static string OrderOf(CaseFilter filter) => filter is { Order: "next", State: not ("open" or "suspended") } ? Orders[0] : filter.Order ?? Orders[0];
 
-    private static string Sql(CaseFilter filter, bool isAfter, bool isOfAccounts, bool isOfNumber, string limit)
+    /// <summary>Adds when the next step falls due: by the rule itself, as the account's page has it.</summary>
+    private static Func<CaseRow, CaseRow> Told(RuleOptions options)
+    {
+        var schedules = new Dictionary<string, StepSchedule>(StringComparer.Ordinal);
+        return row => row.State != "open" ? row : row with { NextAt = Forecast.NextStepAt(StandingOf(row), options, row.Zone).Utc() };
+
+        CaseStanding StandingOf(CaseRow row)
+        {
+            if (!schedules.TryGetValue(row.Steps, out var schedule))
+            {
+                schedules.Add(row.Steps, schedule = StepSchedule.Parse(row.Steps));
+            }
+            var dunningCase = new DunningCase
+            {
+                Schedule = schedule,
+                OpenedAt = row.OpenedAt.Instant(),
+                DayZero = row.DayZero.Local(),
+                LastStep = row.LastStep,
+                LastStepOn = row.LastStepOn.Local(),
+                WarnedOn = row.WarnedOn.Local(),
+                WarningLeftOn = row.WarningLeftOn.Local(),
+                Exhausted = row.Exhausted,
+            };
+            return new CaseStanding(dunningCase, Texts.Access[row.Access], row.Exempt)
+            {
+                Waits = row.Disputed || row.Unknown,
+                PausedUntil = row.PausedUntil.Local(),
+                NotBefore = row.NotBefore.Instant(),
+            };
+        }
+    }
+
+    // What is open is few of what there ever was: it is read as a whole and sorted by what the rule says.
+    private async Task<List<CaseRow>> ByNextAsync(CaseFilter filter, CancellationToken ct)
+    {
+        if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
+        {
+            return [];
+        }
+        await using var connection = await source.OpenConnectionAsync(ct);
+        return (await connection.QueryAsync<CaseRow>(new CommandDefinition(
+            Sql(filter, null, accounts is not null, number is not null, ""), Values(filter, null, accounts, number, 0), cancellationToken: ct)))
+            .Select(Told(rules())).Order(s_byNext).ToList();
+    }
+
+    private static readonly Comparer<CaseRow> s_byNext = Comparer<CaseRow>.Create((x, y) => Compare(x.Cursor, y.Cursor));
+
+    private static int Compare(CaseCursor x, CaseCursor y) =>
+        (x.NextAt ?? DateTime.MaxValue).CompareTo(y.NextAt ?? DateTime.MaxValue) is var byNext and not 0 ? byNext
+        : string.CompareOrdinal(x.Subscription, y.Subscription) is var bySubscription and not 0 ? bySubscription
+        : x.PeriodStart.CompareTo(y.PeriodStart);
+
+    private static CasePage PageOf(List<CaseRow> all, CaseCursor? cursor, bool isBack, int limit)
+    {
+        var (from, until) = (0, limit);
+        if (cursor is not null)
+        {
+            var before = all.Count(r => Compare(r.Cursor, cursor) < 0);
+            var after = all.Count(r => Compare(r.Cursor, cursor) <= 0);
+            (from, until) = isBack ? (Math.Max(0, before - limit), before) : (after, after + limit);
+        }
+        until = Math.Min(all.Count, until);
+        return new CasePage(all[from..until], from > 0, until < all.Count);
+    }
+
+    // Which cases, as a part of a statement.
+    private static string FromOf(CaseFilter filter, Way? way, bool isOfAccounts, bool isOfNumber, bool isOrdered)
     {
         // Conditions that were not asked for are left out: a plan made for "or null" reads everything.
         string?[] all =
@@ -130,11 +262,19 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
                 null => null,
                 "suspended" => "r.state = 'open' and a.access <> 'active'",
                 "open" => "r.state = 'open'",
+                Decided => "(r.state in ('paid', 'written_off') or (r.state = 'open' and a.access <> 'active'))",
                 _ => "r.state = @State",
             },
             filter.Step is null ? null : "r.case_last_step = @Step",
             filter.Currency is null ? null : "i.currency = @Currency",
             filter.Code is null ? null : "f.code = @Code",
+            filter.First switch
+            {
+                null => null,
+                NoCode => "d.code is null",
+                _ => "d.code = @First",
+            },
+            filter.Since is null ? null : "r.case_opened_at >= @Since",
             filter.Mark switch
             {
                 "exhausted" => "r.case_exhausted",
@@ -146,47 +286,64 @@ internal sealed class CaseQueries(NpgsqlDataSource source)
             },
             isOfAccounts ? "r.account_id = any(@accounts)" : null,
             isOfNumber ? $"r.account_id = any(array({NumberSql}))" : null,
-            !isAfter ? null : OrderOf(filter) switch
+            way is null ? null : OrderOf(filter) switch
             {
-                "oldest" => "(r.case_opened_at, r.subscription_id, r.period_start) > (@OpenedAt, @AfterSubscription, @AfterStart)",
-                "largest" => "(i.currency, i.amount_due, r.subscription_id, r.period_start) < (@AfterCurrency, @Amount, @AfterSubscription, @AfterStart)",
-                _ => "(r.case_opened_at, r.subscription_id, r.period_start) < (@OpenedAt, @AfterSubscription, @AfterStart)",
+                "oldest" => $"(r.case_opened_at, r.subscription_id, r.period_start) {(way == Way.On ? ">" : "<")} (@OpenedAt, @CursorSubscription, @CursorStart)",
+                "largest" => $"(i.currency, i.amount_due, r.subscription_id, r.period_start) {(way == Way.On ? "<" : ">")} (@CursorCurrency, @Amount, @CursorSubscription, @CursorStart)",
+                _ => $"(r.case_opened_at, r.subscription_id, r.period_start) {(way == Way.On ? "<" : ">")} (@OpenedAt, @CursorSubscription, @CursorStart)",
             },
         ];
         // What neither chooses nor orders is looked up for the chosen alone.
-        var asksInvoice = filter.Currency is not null || OrderOf(filter) == "largest";
-        var asksAccount = filter.State == "suspended" || filter.Mark is "exempt" or "held";
+        var asksInvoice = filter.Currency is not null || (isOrdered && OrderOf(filter) == "largest");
+        var asksAccount = filter.State is "suspended" or Decided || filter.Mark is "exempt" or "held";
+        return $"""
+            from dunning.receivable r
+            {(asksInvoice ? "join dunning.invoice i using (subscription_id, period_start)" : "")}
+            {(asksAccount ? "join dunning.account a on a.id = r.account_id" : "")}
+            {(filter.Code is null ? "" : Decline)}
+            {(filter.First is null ? "" : FirstDecline)}
+            where {(filter.State is "open" or "suspended" ? "r.case_opened_at is not null" : "r.case_schedule is not null")} {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
+            """;
+    }
+
+    private static string Sql(CaseFilter filter, Way? way, bool isOfAccounts, bool isOfNumber, string limit)
+    {
+        var (up, down) = way == Way.Back ? (" desc", "") : ("", " desc");
         var order = OrderOf(filter) switch
         {
-            "oldest" => "r.case_opened_at, r.subscription_id, r.period_start",
-            "largest" => "i.currency desc, i.amount_due desc, r.subscription_id desc, r.period_start desc",
-            _ => "r.case_opened_at desc, r.subscription_id desc, r.period_start desc",
+            "oldest" => $"r.case_opened_at{up}, r.subscription_id{up}, r.period_start{up}",
+            "largest" => $"i.currency{down}, i.amount_due{down}, r.subscription_id{down}, r.period_start{down}",
+            _ => $"r.case_opened_at{down}, r.subscription_id{down}, r.period_start{down}",
         };
         return $"""
             with chosen as materialized (
-                select r.*
-                from dunning.receivable r
-                {(asksInvoice ? "join dunning.invoice i using (subscription_id, period_start)" : "")}
-                {(asksAccount ? "join dunning.account a on a.id = r.account_id" : "")}
-                {(filter.Code is null ? "" : Decline)}
-                where {(filter.State is "open" or "suspended" ? "r.case_opened_at is not null" : "r.case_schedule is not null")} {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
+                select r.* {FromOf(filter, way, isOfAccounts, isOfNumber, isOrdered: true)}
                 order by {order} {limit})
             select r.account_id as account, a.name, r.subscription_id as subscription, r.period_start, i.series, i.year, i.number as count, i.currency, i.amount_due as amount,
                    r.state, a.access, r.case_opened_at as opened_at, r.case_last_step as last_step, r.case_last_step_on as last_step_on, r.case_exhausted as exhausted,
                    r.paused_until, r.exempt or a.exempt as exempt, a.legal_hold as held, r.disputed, r.settled_at, f.code,
-                   case when r.state = 'open' then (select d.at from dunning.due d where d.account_id = r.account_id and d.pass = 'dun') end as next_at
+                   s.steps, r.case_day_zero as day_zero, r.case_warned_on as warned_on, r.case_warning_left_on as warning_left_on, r.not_before, a.time_zone as zone,
+                   exists (select from dunning.charge c where r.state = 'open' and c.account_id = r.account_id and c.subscription_id = r.subscription_id and c.period_start = r.period_start
+                           and c.state in ('in_flight', 'unknown', 'pending')) as unknown
             from chosen r
             join dunning.invoice i using (subscription_id, period_start)
             join dunning.account a on a.id = r.account_id
+            join dunning.dunning_schedule s on s.fingerprint = r.case_schedule
             {Decline}
             order by {order}
             """;
     }
 
-    private static object Values(CaseFilter filter, CaseCursor? after, string[]? accounts, (string Series, int Year, long Count)? number, int limit) => new
+    private enum Way
     {
-        filter.State, filter.Step, filter.Currency, filter.Code, accounts, number?.Series, number?.Year, number?.Count,
-        after?.OpenedAt, AfterCurrency = after?.Currency, after?.Amount, AfterSubscription = after?.Subscription, AfterStart = after?.PeriodStart, limit,
+        On,
+        Back,
+    }
+
+    private static object Values(CaseFilter filter, CaseCursor? cursor, string[]? accounts, (string Series, int Year, long Count)? number, int limit) => new
+    {
+        filter.State, filter.Step, filter.Currency, filter.Code, filter.First, Since = filter.Since?.ToDateTime(default, DateTimeKind.Utc), accounts, number?.Series, number?.Year, number?.Count,
+        cursor?.OpenedAt, CursorCurrency = cursor?.Currency, cursor?.Amount, CursorSubscription = cursor?.Subscription, CursorStart = cursor?.PeriodStart, limit,
     };
 
     /// <summary>Whose cases a text means, or the number of an invoice; (null, null): nobody's in particular.</summary>

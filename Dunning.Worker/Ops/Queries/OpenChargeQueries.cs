@@ -20,6 +20,19 @@ internal sealed record OpenChargeRow(
 /// <summary>Money that is neither in nor out: what operators look at first when an alert says so.</summary>
 internal sealed class OpenChargeQueries(NpgsqlDataSource source)
 {
+    /// <summary>
+    /// Of <c>receivable r</c> and its <c>invoice i</c>: unpaid, issued before @before, with no charge under way, no dunning case, and nothing by which it is
+    /// meant to wait. The page and the alert that leads to it have the same condition.
+    /// </summary>
+    public const string Untried =
+        """
+        r.state = 'open' and r.case_schedule is null and i.issued_at < @before and not r.disputed and not r.exempt
+            and (r.not_before is null or r.not_before < @before) and (r.paused_until is null or r.paused_until < @day)
+            and not exists (
+                select from dunning.charge c
+                where c.account_id = r.account_id and c.subscription_id = r.subscription_id and c.period_start = r.period_start and c.state in ('in_flight', 'unknown', 'pending'))
+        """;
+
     /// <summary>Charges without an outcome: stuck ones first, then the oldest.</summary>
     public Task<IReadOnlyList<OpenChargeRow>> ChargesAsync(int limit, CancellationToken ct) => ReadAsync(
         """
@@ -30,23 +43,20 @@ internal sealed class OpenChargeQueries(NpgsqlDataSource source)
         order by c.stuck desc, c.first_called_at, c.key
         limit @limit
         """,
-        null, limit, ct);
+        new { limit }, ct);
 
-    /// <summary>Unpaid invoices, issued before an instant, with no charge under way and no dunning case: something keeps the passes from them.</summary>
-    public Task<IReadOnlyList<OpenChargeRow>> WithoutAttemptAsync(Instant before, int limit, CancellationToken ct) => ReadAsync(
-        """
+    /// <summary>Unpaid invoices, issued so long before now, that are <see cref="Untried"/>: something keeps the passes from them.</summary>
+    public Task<IReadOnlyList<OpenChargeRow>> WithoutAttemptAsync(Instant now, Duration patience, int limit, CancellationToken ct) => ReadAsync(
+        $"""
         select r.account_id as account, r.subscription_id as subscription, r.period_start, i.series, i.year, i.number as count, i.currency, i.amount_due as amount, null as state, false as stuck,
                i.issued_at as since, null as key
         from dunning.receivable r
         join dunning.invoice i using (subscription_id, period_start)
-        where r.state = 'open' and r.case_schedule is null and i.issued_at < @before
-            and not exists (
-                select from dunning.charge c
-                where c.account_id = r.account_id and c.subscription_id = r.subscription_id and c.period_start = r.period_start and c.state in ('in_flight', 'unknown', 'pending'))
+        where {Untried}
         order by i.issued_at, r.subscription_id, r.period_start
         limit @limit
         """,
-        before, limit, ct);
+        new { before = (now - patience).Utc(), day = now.InUtc().Date.Date(), limit }, ct);
 
     /// <summary>Charges whose money is to go back and has not, the oldest first: since their invoice was voided, or since they were found to have taken it twice.</summary>
     public Task<IReadOnlyList<OpenChargeRow>> RefundsAsync(int limit, CancellationToken ct) => ReadAsync(
@@ -60,11 +70,11 @@ internal sealed class OpenChargeQueries(NpgsqlDataSource source)
         order by since, c.key
         limit @limit
         """,
-        null, limit, ct);
+        new { limit }, ct);
 
-    private async Task<IReadOnlyList<OpenChargeRow>> ReadAsync(string sql, Instant? before, int limit, CancellationToken ct)
+    private async Task<IReadOnlyList<OpenChargeRow>> ReadAsync(string sql, object values, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        return (await connection.QueryAsync<OpenChargeRow>(new CommandDefinition(sql, new { before = before?.ToDateTimeUtc(), limit }, cancellationToken: ct))).AsList();
+        return (await connection.QueryAsync<OpenChargeRow>(new CommandDefinition(sql, values, cancellationToken: ct))).AsList();
     }
 }

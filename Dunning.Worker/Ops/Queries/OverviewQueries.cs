@@ -1,4 +1,5 @@
 using Dapper;
+using Dunning.Events;
 using Dunning.Postgres;
 using Dunning.Time;
 using NodaTime;
@@ -13,20 +14,22 @@ public sealed record TakingsRow(DateOnly Day, string Currency, long Charges, lon
 
 /// <summary>What is owed now, in one currency.</summary>
 /// <param name="Currency">The currency.</param>
-/// <param name="DueCount">Invoices that are issued and neither paid nor declined yet.</param>
+/// <param name="DueCount">Invoices that are issued and not tried yet.</param>
 /// <param name="Due">Their sum.</param>
+/// <param name="UnderWayCount">Invoices whose first attempt has no outcome yet, such as bank debits.</param>
+/// <param name="UnderWay">Their sum.</param>
 /// <param name="PastDueCount">Invoices with a dunning case of accounts that have access.</param>
 /// <param name="PastDue">Their sum.</param>
 /// <param name="SuspendedCount">Unpaid invoices of suspended accounts.</param>
 /// <param name="Suspended">Their sum.</param>
-public sealed record OwedRow(string Currency, long DueCount, long Due, long PastDueCount, long PastDue, long SuspendedCount, long Suspended);
+public sealed record OwedRow(string Currency, long DueCount, long Due, long UnderWayCount, long UnderWay, long PastDueCount, long PastDue, long SuspendedCount, long Suspended);
 
 /// <summary>How much is due for a pass, and since when the oldest has been.</summary>
 public sealed record BacklogRow(string Pass, long Count, DateTime Since);
 
 /// <summary>How things stand besides money.</summary>
 public sealed record StandingRow(
-    long Suspended, long ToBePurged, DateTime? OutageSince, string? OutageReason, int? OutageStatus, DateTime? RefusedSince, string? RefusalReason, int? RefusalStatus,
+    long Suspended, DateTime? OutageSince, string? OutageReason, int? OutageStatus, DateTime? RefusedSince, string? RefusalReason, int? RefusalStatus,
     long Unknown, long Stuck, DateTime? UnknownSince, long MailsWaiting, DateTime? MailsSince, long MailsDead,
     bool MailsStuck, long Bouncing);
 
@@ -34,18 +37,22 @@ public sealed record StandingRow(
 /// <param name="Week">The Monday, of rows by week.</param>
 /// <param name="Month">The first, of rows by step or code.</param>
 /// <param name="Currency">The currency.</param>
-/// <param name="Step">The last step that was made.</param>
+/// <param name="Step">The last step that was attempted: of a case that a step has paid, that step.</param>
 /// <param name="Code">Of the first decline.</param>
 /// <param name="Outcome"><c>open</c>, <c>suspended</c>, <c>recovered</c>, <c>written_off</c> or <c>voided</c>.</param>
+/// <param name="How">What recovered it: a <c>step</c>, another <c>charge</c>, <c>credit</c>, or it was paid <c>elsewhere</c>; null of others, and of rows by code.</param>
 /// <param name="Count">So many.</param>
 /// <param name="Amount">Their sum, minor units.</param>
-public sealed record CaseCountRow(DateOnly? Week, DateOnly? Month, string Currency, int? Step, string? Code, string Outcome, long Count, long Amount);
+public sealed record CaseCountRow(DateOnly? Week, DateOnly? Month, string Currency, int? Step, string? Code, string Outcome, string? How, long Count, long Amount);
 
 #pragma warning restore CS1591
 
 /// <summary>What the overview asks. Sums are per currency, never across.</summary>
 internal sealed class OverviewQueries(NpgsqlDataSource source)
 {
+    /// <summary>How declines of an invoice are ordered: the first is the same one everywhere.</summary>
+    public const string FirstDecline = "first_called_at, key";
+
     /// <summary>
     /// What the attempts of each of these days, as that zone has them, came to. Day by day: each is summed as it is read, where all at once would be sorted first.
     /// </summary>
@@ -87,8 +94,10 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
         return (await connection.QueryAsync<OwedRow>(new CommandDefinition(
             """
             select i.currency,
-                   count(*) filter (where r.case_schedule is null) as due_count,
-                   coalesce(sum(i.amount_due) filter (where r.case_schedule is null), 0)::bigint as due,
+                   count(*) filter (where r.case_schedule is null and c.key is null) as due_count,
+                   coalesce(sum(i.amount_due) filter (where r.case_schedule is null and c.key is null), 0)::bigint as due,
+                   count(*) filter (where r.case_schedule is null and c.key is not null) as under_way_count,
+                   coalesce(sum(i.amount_due) filter (where r.case_schedule is null and c.key is not null), 0)::bigint as under_way,
                    count(*) filter (where r.case_schedule is not null and a.access = 'active') as past_due_count,
                    coalesce(sum(i.amount_due) filter (where r.case_schedule is not null and a.access = 'active'), 0)::bigint as past_due,
                    count(*) filter (where r.case_schedule is not null and a.access <> 'active') as suspended_count,
@@ -96,6 +105,8 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
             from dunning.receivable r
             join dunning.invoice i using (subscription_id, period_start)
             join dunning.account a on a.id = r.account_id
+            left join dunning.charge c on c.account_id = r.account_id and c.subscription_id = r.subscription_id and c.period_start = r.period_start
+                and c.state in ('in_flight', 'unknown', 'pending')
             where r.state = 'open'
             group by i.currency order by i.currency
             """,
@@ -115,13 +126,12 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
     }
 
     /// <summary>Accounts, charges, gateway and mails that need somebody's eye.</summary>
-    public async Task<StandingRow> StandingAsync(LocalDate purgedUntil, CancellationToken ct)
+    public async Task<StandingRow> StandingAsync(CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return await connection.QuerySingleAsync<StandingRow>(new CommandDefinition(
             """
             select (select count(*) from dunning.account where access <> 'active' and purged_at is null) as suspended,
-                   (select count(*) from dunning.account where access <> 'active' and purge_on <= @until and purged_at is null and not legal_hold and not exempt) as to_be_purged,
                    o.began_at as outage_since, o.reason as outage_reason, o.status as outage_status,
                    r.began_at as refused_since, r.reason as refusal_reason, r.status as refusal_status,
                    u.unknown, u.stuck, u.unknown_since, m.mails_waiting, m.mails_since,
@@ -136,28 +146,38 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
             left join dunning.outage o on o.ended_at is null
             left join dunning.gateway_refusal r on true
             """,
-            new { until = purgedUntil.Date() }, cancellationToken: ct));
+            cancellationToken: ct));
     }
 
-    /// <summary>Cases opened since then: by week; by month and step; by month and code of the first decline.</summary>
+    /// <summary>
+    /// Cases opened since then: by week; by month and step; by month and code of the first decline. A case whose step N+1 is paid is left with N as its last step,
+    /// so what paid it is asked of its charge.
+    /// </summary>
     public async Task<IReadOnlyList<CaseCountRow>> CasesAsync(Instant since, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         return (await connection.QueryAsync<CaseCountRow>(new CommandDefinition(
-            """
+            $"""
             with cases as (
                 select date_trunc('week', r.case_opened_at at time zone 'UTC')::date as week, date_trunc('month', r.case_opened_at at time zone 'UTC')::date as month,
-                       i.currency, r.case_last_step as step, coalesce(f.code, '') as code, i.amount_due,
-                       case when r.state = 'paid' then 'recovered' when r.state <> 'open' then r.state when a.access = 'active' then 'open' else 'suspended' end as outcome
+                       i.currency, case when p.kind = 'step' then r.case_last_step + 1 else r.case_last_step end as step, coalesce(f.code, '') as code, i.amount_due,
+                       case when r.state = 'paid' then 'recovered' when r.state <> 'open' then r.state when a.access = 'active' then 'open' else 'suspended' end as outcome,
+                       case when r.state <> 'paid' then null when p.kind = 'step' then 'step' when p.kind is not null then 'charge' when c.applied then 'credit' else 'elsewhere' end as how
                 from dunning.receivable r
                 join dunning.invoice i using (subscription_id, period_start)
                 join dunning.account a on a.id = r.account_id
                 left join (select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
-                           where state = 'failed' order by subscription_id, period_start, first_called_at) f using (subscription_id, period_start)
+                           where state = 'failed' order by subscription_id, period_start, {FirstDecline}) f using (subscription_id, period_start)
+                left join dunning.charge p on p.subscription_id = r.subscription_id and p.period_start = r.period_start
+                    and p.state = 'succeeded' and not p.duplicate and r.state = 'paid'
+                left join lateral (
+                    select true as applied from dunning.event e
+                    where r.state = 'paid' and p.kind is null and e.account_id = r.account_id and e.subscription_id = r.subscription_id and e.period_start = r.period_start and e.type = @credit
+                    limit 1) c on true
                 where r.case_schedule is not null and r.case_opened_at >= @since)
-            select week, month, currency, step, code, outcome, count(*) as count, sum(amount_due)::bigint as amount
-            from cases group by grouping sets ((week, currency, outcome), (month, currency, step, outcome), (month, currency, code, outcome))
+            select week, month, currency, step, code, outcome, how, count(*) as count, sum(amount_due)::bigint as amount
+            from cases group by grouping sets ((week, currency, outcome, how), (month, currency, step, outcome, how), (month, currency, code, outcome))
             """,
-            new { since = since.Utc() }, cancellationToken: ct))).AsList();
+            new { since = since.Utc(), credit = EventTypes.CreditApplied }, cancellationToken: ct))).AsList();
     }
 }

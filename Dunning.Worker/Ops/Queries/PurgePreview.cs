@@ -46,7 +46,7 @@ public sealed class PurgePreview(NpgsqlDataSource source)
                 throw new InvalidOperationException($"the rows of the account '{read.Faults[0].Account}' make no account", read.Faults[0].Exception);
             }
             ahead.AddRange(read.Files.Select(f => PurgeForecast.Of(f.File, now, book)).OfType<PurgeAhead>()
-                .Where(a => a.At is null || a.At <= now + within));
+                .Where(a => a.DueAt <= now + within));
         }
         return [.. ahead.OrderBy(a => a.At ?? Instant.MaxValue).ThenBy(a => a.Date).ThenBy(a => a.Account, StringComparer.Ordinal).Take(limit)];
     }

@@ -21,6 +21,9 @@ public sealed class BookMeter : IDisposable
     /// <summary>The meter's name, and that of the spans' source.</summary>
     public const string Name = "Dunning";
 
+    // Label of what belongs to no step.
+    private const string NoStep = "none";
+
     private static readonly ImmutableArray<string> s_outcomes = ["succeeded", "failed", "unknown", "pending", "abandoned", "skipped", "stuck", "duplicate"];
 
     private static readonly ImmutableHashSet<string> s_declines = [.. Declines.All.Select(d => d.Code)];
@@ -79,7 +82,7 @@ public sealed class BookMeter : IDisposable
         _casesOpened = Counter("dunning.cases.opened", "Dunning cases opened.");
         _casesOpenedAmount = Amount("dunning.cases.opened.amount", "What was due on invoices whose case was opened, in the currency's main unit.");
         _caseSteps = Counter("dunning.cases.steps", "Steps done.");
-        _casesRecovered = Counter("dunning.cases.recovered", "Dunning cases whose invoice was paid, by the last step done.");
+        _casesRecovered = Counter("dunning.cases.recovered", "Dunning cases whose invoice was paid, by the step that was paid; none: by a new card, credit or by hand.");
         _casesRecoveredAmount = Amount("dunning.cases.recovered.amount", "What was due on invoices that were recovered, in the currency's main unit.");
         _casesStopped = Counter("dunning.cases.stopped", "Dunning cases that ended without a payment: voided or written off.");
         _casesExhausted = Counter("dunning.cases.exhausted", "Dunning cases whose last step is done.");
@@ -139,7 +142,7 @@ public sealed class BookMeter : IDisposable
             {
                 _returns.Add(0, new("how", how), ofCurrency);
             }
-            for (var step = 0; step < steps; step++)
+            foreach (var step in Enumerable.Range(1, steps - 1).Select(s => (object)s).Append(NoStep))
             {
                 _casesRecovered.Add(0, ofCurrency, new("step", step));
                 _casesRecoveredAmount.Add(0, ofCurrency, new("step", step));
@@ -255,8 +258,10 @@ public sealed class BookMeter : IDisposable
                 break;
             case EventTypes.DunningRecovered:
                 var invoice = InvoiceOf(decision.After, e) ?? InvoiceOf(decision.Before, e);
-                _casesRecovered.Add(1, ofCurrency, new("step", e.Step));
-                _casesRecoveredAmount.Add(Major(invoice?.AmountDue.Minor, currency), ofCurrency, new("step", e.Step));
+                // The event has the last step done. The one that is paid is never done, so it is the next.
+                var step = new KeyValuePair<string, object?>("step", IsPaidByStep(decision.After, e) ? e.Step + 1 : NoStep);
+                _casesRecovered.Add(1, ofCurrency, step);
+                _casesRecoveredAmount.Add(Major(invoice?.AmountDue.Minor, currency), ofCurrency, step);
                 if (InvoiceOf(decision.Before, e)?.Case is { } opened)
                 {
                     _recovery.Record((e.At - opened.OpenedAt).TotalSeconds, ofCurrency);
@@ -289,6 +294,9 @@ public sealed class BookMeter : IDisposable
 
         static Invoice? InvoiceOf(AccountFile file, BookEvent e) =>
             file.Invoices.FirstOrDefault(i => i.SubscriptionId == e.Subscription && i.PeriodStart == e.PeriodStart);
+
+        static bool IsPaidByStep(AccountFile file, BookEvent e) => file.Charges.Any(c =>
+            c is { State: ChargeState.Succeeded, Duplicate: false, Kind: AttemptKind.Step } && c.SubscriptionId == e.Subscription && c.PeriodStart == e.PeriodStart);
     }
 
     private void CountCharge(string outcome, string code) =>
@@ -380,7 +388,7 @@ public sealed class BookMeter : IDisposable
         static Measurement<double> Of(double value, string label, string content) => new(value, new KeyValuePair<string, object?>(label, content));
 
         static Measurement<double> OfOpen(string currency, int? step, double value) =>
-            new(value, new("currency", currency), new("step", step is { } number ? number : "none"));
+            new(value, new("currency", currency), new("step", step is { } number ? number : NoStep));
 
         static double Age(Figures figures, Instant? since) => since is { } at ? Math.Max(0, (figures.At - at).TotalSeconds) : 0;
 
