@@ -99,7 +99,8 @@ internal sealed class PagesBench(BenchServer server, WorkerSettings settings, IC
         var invoice = await connection.ExecuteScalarAsync<string>("select series || '-' || year || '-' || lpad(number::text, 6, '0') from dunning.invoice limit 1");
         return
         [
-            "/ops", "/ops?currency=USD", "/ops/cases", "/ops/cases?state=open&order=largest", "/ops/cases?state=&order=oldest", "/ops/cases?state=paid&code=lost_card", "/ops/cases?state=written_off&currency=JPY", "/ops/cases?mark=held&state=",
+            "/ops", "/ops?currency=USD", "/ops/cases", "/ops/cases?state=open&order=largest", "/ops/cases?state=&order=oldest", "/ops/cases?state=&order=largest", "/ops/cases?order=next",
+            "/ops/cases?state=decided&first=insufficient_funds&currency=EUR", "/ops/cases?state=decided&first=none", "/ops/cases?state=paid&code=lost_card", "/ops/cases?state=written_off&currency=JPY", "/ops/cases?mark=held&state=",
             "/ops/cases?q=atelier", "/ops/cases?q=" + invoice, $"/ops/cases?q=owner@{busy}.example", $"/ops/account?id={busy}", $"/ops/account?id={suspended}&events=all", "/ops/charges", "/ops/passes", "/ops/passes?pass=dun",
             "/ops/mails", "/ops/mails?state=dead", "/ops/mails?state=accepted&template=receipt", "/ops/mails?template=purge_warning", $"/ops/mails/mail?account={first}&mail={mail}&contact=1", "/ops/forecast", "/ops/forecast?by=day",
             "/ops/audit", "/ops/audit?operator=operator3&act=pause", $"/ops/audit?account={busy}",

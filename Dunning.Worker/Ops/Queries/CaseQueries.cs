@@ -62,6 +62,23 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
             order by c.first_called_at desc limit 1) f on true
         """;
 
+    // Where many are looked through, all declines are read in one go instead.
+    private const string DeclineOfEach =
+        """
+        left join (
+            select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
+            where state = 'failed' order by subscription_id, period_start, first_called_at desc) f
+            on f.subscription_id = r.subscription_id and f.period_start = r.period_start
+        """;
+
+    private const string FirstDeclineOfEach =
+        $"""
+        left join (
+            select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
+            where state = 'failed' order by subscription_id, period_start, {OverviewQueries.FirstDecline}) d
+            on d.subscription_id = r.subscription_id and d.period_start = r.period_start
+        """;
+
     private const string FirstDecline =
         $"""
         left join lateral (
@@ -266,12 +283,13 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
                 _ => "r.state = @State",
             },
             filter.Step is null ? null : "r.case_last_step = @Step",
-            filter.Currency is null ? null : "i.currency = @Currency",
+            // An account's invoices are in its currency.
+            filter.Currency is null ? null : "a.currency = @Currency",
             filter.Code is null ? null : "f.code = @Code",
             filter.First switch
             {
                 null => null,
-                NoCode => "d.code is null",
+                NoCode => "not exists (select from dunning.charge c where c.state = 'failed' and c.subscription_id = r.subscription_id and c.period_start = r.period_start)",
                 _ => "d.code = @First",
             },
             filter.Since is null ? null : "r.case_opened_at >= @Since",
@@ -289,19 +307,20 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
             way is null ? null : OrderOf(filter) switch
             {
                 "oldest" => $"(r.case_opened_at, r.subscription_id, r.period_start) {(way == Way.On ? ">" : "<")} (@OpenedAt, @CursorSubscription, @CursorStart)",
-                "largest" => $"(i.currency, i.amount_due, r.subscription_id, r.period_start) {(way == Way.On ? "<" : ">")} (@CursorCurrency, @Amount, @CursorSubscription, @CursorStart)",
+                "largest" => $"(i.currency, i.amount_due, i.subscription_id, i.period_start) {(way == Way.On ? "<" : ">")} (@CursorCurrency, @Amount, @CursorSubscription, @CursorStart)",
                 _ => $"(r.case_opened_at, r.subscription_id, r.period_start) {(way == Way.On ? "<" : ">")} (@OpenedAt, @CursorSubscription, @CursorStart)",
             },
         ];
         // What neither chooses nor orders is looked up for the chosen alone.
-        var asksInvoice = filter.Currency is not null || (isOrdered && OrderOf(filter) == "largest");
-        var asksAccount = filter.State is "suspended" or Decided || filter.Mark is "exempt" or "held";
+        var asksAmount = isOrdered && OrderOf(filter) == "largest";
+        var asksAccount = filter.Currency is not null || filter.State is "suspended" or Decided || filter.Mark is "exempt" or "held";
+        var isOfMany = !isOrdered && !isOfAccounts && !isOfNumber;
         return $"""
             from dunning.receivable r
-            {(asksInvoice ? "join dunning.invoice i using (subscription_id, period_start)" : "")}
+            {(asksAmount ? "join dunning.invoice i using (subscription_id, period_start)" : "")}
             {(asksAccount ? "join dunning.account a on a.id = r.account_id" : "")}
-            {(filter.Code is null ? "" : Decline)}
-            {(filter.First is null ? "" : FirstDecline)}
+            {(filter.Code is null ? "" : isOfMany ? DeclineOfEach : Decline)}
+            {(filter.First is null or NoCode ? "" : isOfMany ? FirstDeclineOfEach : FirstDecline)}
             where {(filter.State is "open" or "suspended" ? "r.case_opened_at is not null" : "r.case_schedule is not null")} {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
             """;
     }
@@ -312,7 +331,7 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
         var order = OrderOf(filter) switch
         {
             "oldest" => $"r.case_opened_at{up}, r.subscription_id{up}, r.period_start{up}",
-            "largest" => $"i.currency{down}, i.amount_due{down}, r.subscription_id{down}, r.period_start{down}",
+            "largest" => $"i.currency{down}, i.amount_due{down}, i.subscription_id{down}, i.period_start{down}",
             _ => $"r.case_opened_at{down}, r.subscription_id{down}, r.period_start{down}",
         };
         return $"""

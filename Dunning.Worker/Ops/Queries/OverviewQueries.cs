@@ -50,8 +50,8 @@ public sealed record CaseCountRow(DateOnly? Week, DateOnly? Month, string Curren
 /// <summary>What the overview asks. Sums are per currency, never across.</summary>
 internal sealed class OverviewQueries(NpgsqlDataSource source)
 {
-    /// <summary>How declines of an invoice are ordered: the first is the same one everywhere.</summary>
-    public const string FirstDecline = "first_called_at, key";
+    /// <summary>How declines of an invoice are ordered, so that the first has the same code everywhere: by nothing that their index does not hold.</summary>
+    public const string FirstDecline = "first_called_at, code";
 
     /// <summary>
     /// What the attempts of each of these days, as that zone has them, came to. Day by day: each is summed as it is read, where all at once would be sorted first.
