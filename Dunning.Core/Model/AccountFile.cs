@@ -112,6 +112,10 @@ public sealed record AccountFile
     public Invoice? UnpaidInvoice(string subscriptionId, LocalDate periodStart) =>
         Invoices.FirstOrDefault(i => i.State == InvoiceState.Open && i.SubscriptionId == subscriptionId && i.PeriodStart == periodStart);
 
+    /// <summary>The sum of what is unpaid.</summary>
+    public Money Owed =>
+        Invoices.Where(i => i.State == InvoiceState.Open && i.AmountDue.Currency == Currency).Aggregate(Money.Zero(Currency), (sum, i) => sum + i.AmountDue);
+
     /// <summary>The charge without an outcome of that invoice, or null: an invoice has at most one.</summary>
     public Charge? OpenChargeOf(Invoice invoice) =>
         Charges.FirstOrDefault(c => c.IsOpen && c.SubscriptionId == invoice.SubscriptionId && c.PeriodStart == invoice.PeriodStart);

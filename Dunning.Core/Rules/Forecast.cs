@@ -206,6 +206,9 @@ public static class Forecast
     public static LocalDate? SuspendsOn(AccountFile file, Invoice invoice) =>
         file.Access == Access.Active && invoice.State == InvoiceState.Open ? Stepping.SuspendsOn(file, invoice) : null;
 
+    /// <summary>How long what a guard bars waits before it is looked at again: so far ahead of now may be due what waits for it.</summary>
+    public static Duration GuardWait => Guarding.Wait;
+
     /// <summary>Whether a guard that has tripped keeps the next step of an unpaid invoice from being made, though it is due.</summary>
     public static bool IsHeldBack(AccountFile file, Invoice invoice, Instant now, Rulebook book)
     {

@@ -54,10 +54,9 @@ internal static class Mailing
     /// <summary>What a mail about the account's debt tells: how much is unpaid, and what stands in the way of charging it. Nothing without a debt.</summary>
     public static MailFacts DebtOf(AccountFile file)
     {
-        var unpaid = file.Invoices.Where(i => i.State == InvoiceState.Open && i.AmountDue.Currency == file.Currency).ToList();
-        return unpaid.Count == 0 ? new MailFacts() : new MailFacts
+        return !file.Invoices.Any(i => i.State == InvoiceState.Open && i.AmountDue.Currency == file.Currency) ? new MailFacts() : new MailFacts
         {
-            Owed = unpaid.Aggregate(Money.Zero(file.Currency), (sum, invoice) => sum + invoice.AmountDue).Minor,
+            Owed = file.Owed.Minor,
             Currency = file.Currency.Code,
             Code = Charging.ObstacleOf(file.DefaultMethod),
         };

@@ -47,9 +47,8 @@ public static class PurgeForecast
     public static PurgeAhead? Of(AccountFile file, Instant now, Rulebook book)
     {
         var draft = new Draft(file, now, book);
-        var unpaid = Stepping.Unpaid(file).Where(i => i.AmountDue.Currency == file.Currency).ToList();
         var ahead = new PurgeAhead(
-            file.Id, null, PurgeAct.Purge, file.SuspendedOn, unpaid.Aggregate(Money.Zero(file.Currency), (sum, i) => sum + i.AmountDue), unpaid.Count);
+            file.Id, null, PurgeAct.Purge, file.SuspendedOn, file.Owed, Stepping.Unpaid(file).Count(i => i.AmountDue.Currency == file.Currency));
         if (Purging.IsErasable(file))
         {
             return ahead with { At = now, DueAt = now, Does = PurgeAct.FinishErasing, Date = draft.Today };

@@ -202,15 +202,7 @@ public sealed partial class SecretsTests(ITestOutputHelper output)
         }
         finally
         {
-            if (OperatingSystem.IsWindows() || process.HasExited)
-            {
-                process.Kill();
-            }
-            else
-            {
-                using var _ = Process.Start("kill", process.Id.ToString(CultureInfo.InvariantCulture));
-            }
-            await process.WaitForExitAsync();
+            await process.EndAsync();
         }
         return string.Concat(await texts);
     }

@@ -53,6 +53,14 @@ public sealed class FrozenNamesTests
     [Fact]
     public void Acts_of_the_audit() => AssertFrozen(Constants(typeof(AuditAct)), "add_user approve_guard change_password disable_user dunning end_sessions guard_tripped job_pages resend_mail retry_webhook run_pass sign_in");
 
+    /// <summary>Why an operator's act was rejected: in events.</summary>
+    [Fact]
+    public void Causes_of_rejections() => AssertFrozen(Constants(typeof(RejectionCause)),
+        """
+        account_purged already_exempt already_held already_over charge_not_stuck charge_without_outcome credit_too_large date_not_ahead date_too_far days_too_many invoice_disputed
+        invoice_not_unpaid not_exempt not_held not_paused not_suspended nothing_owed other
+        """);
+
     [Fact]
     public void Roles_of_operators() => AssertFrozen(OpsRoles.Names, "admin operator viewer");
 

@@ -105,19 +105,20 @@ internal sealed record AccountPage(
     public string? ReferenceOf(Charge charge) => Sheet.Charges.FirstOrDefault(c => c.Key == charge.Key)?.Reference;
 
     /// <summary>The number of the invoice that a charge is for.</summary>
-    public string NumberOf(Charge charge) => Sheet.Invoices.FirstOrDefault(i => i.SubscriptionId == charge.SubscriptionId && i.PeriodStart == charge.PeriodStart.ToDateOnly()) is { } row
-        ? DocumentNumber.Of(row.Series, row.Year, row.Number) : "NUMBER";
+    public string NumberOf(Charge charge) => NumberOf(charge.SubscriptionId, charge.PeriodStart) ?? "NUMBER";
 
     /// <summary>Whether the gateway refused the last request that an invoice be charged: that was no attempt.</summary>
     public bool WasRefused(Invoice invoice) => Sheet.Charges.LastOrDefault(c => c.SubscriptionId == invoice.SubscriptionId && c.PeriodStart == invoice.PeriodStart.ToDateOnly())?.State == "refused";
 
     /// <summary>The row of an invoice, with its number.</summary>
-    public InvoiceView? RowOf(Invoice invoice) => Sheet.Invoices.FirstOrDefault(i =>
-        i.SubscriptionId == invoice.SubscriptionId && i.PeriodStart == new DateOnly(invoice.PeriodStart.Year, invoice.PeriodStart.Month, invoice.PeriodStart.Day));
+    public InvoiceView? RowOf(Invoice invoice) => RowOf(invoice.SubscriptionId, invoice.PeriodStart);
 
     /// <summary>The number of an invoice by its period; null: there is none.</summary>
     public string? NumberOf(string subscription, LocalDate start) =>
-        Sheet.Invoices.FirstOrDefault(i => i.SubscriptionId == subscription && i.PeriodStart == start.ToDateOnly()) is { } row ? DocumentNumber.Of(row.Series, row.Year, row.Number) : null;
+        RowOf(subscription, start) is { } row ? DocumentNumber.Of(row.Series, row.Year, row.Number) : null;
+
+    private InvoiceView? RowOf(string subscription, LocalDate start) =>
+        Sheet.Invoices.FirstOrDefault(i => i.SubscriptionId == subscription && i.PeriodStart == start.ToDateOnly());
 
     private static PaymentMethod MethodOf(MethodView row) =>
         new() { Id = row.Id, Generation = row.Generation, Token = "", Brand = row.Brand, Last4 = row.Last4 };

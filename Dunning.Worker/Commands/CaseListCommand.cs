@@ -57,22 +57,16 @@ internal static class CaseListCommand
     }
 
     private static string ToText(CaseRow r) => string.Create(CultureInfo.InvariantCulture,
-        $"{r.OpenedAt:yyyy-MM-dd HH:mm}Z  {r.Account}  {r.Number}  {AccountWords.Amount(new Money(r.Amount, Currency.Of(r.Currency)))}  {AccountWords.Plain(StateOf(r))}, step {r.LastStep}")
-        + (r.Code is null ? "" : ", " + AccountWords.Plain(r.Code)) + string.Concat(MarksOf(r).Select(m => ", " + m))
+        $"{r.OpenedAt:yyyy-MM-dd HH:mm}Z  {r.Account}  {r.Number}  {AccountWords.Amount(new Money(r.Amount, Currency.Of(r.Currency)))}  {AccountWords.Plain(r.Standing)}, step {r.LastStep}")
+        + (r.Code is null ? "" : ", " + AccountWords.Plain(r.Code)) + string.Concat(r.Marks.Select(m => ", " + MarkText(r, m)))
         + (r is { State: "open", NextAt: { } next } ? string.Create(CultureInfo.InvariantCulture, $", next {next:yyyy-MM-dd HH:mm}Z") : "");
 
-    private static string StateOf(CaseRow r) => r is { State: "open", Access: not "active" } ? "suspended" : r.State;
-
-    private static IEnumerable<string> MarksOf(CaseRow r)
+    private static string MarkText(CaseRow r, string mark) => mark switch
     {
-        (string Text, bool Is)[] all =
-        [
-            ("exhausted", r.Exhausted && r.State == "open"),
-            ("paused until " + r.PausedUntil?.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), r.PausedUntil is not null),
-            ("exempt", r.Exempt), ("legal hold", r.Held), ("disputed", r.Disputed),
-        ];
-        return all.Where(m => m.Is).Select(m => m.Text);
-    }
+        "paused" => string.Create(CultureInfo.InvariantCulture, $"paused until {r.PausedUntil:yyyy-MM-dd}"),
+        "held" => "legal hold",
+        _ => mark,
+    };
 
     private static string ToJson(CaseRow r) => JsonSerializer.Serialize(new
     {

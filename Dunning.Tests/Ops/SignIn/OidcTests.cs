@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Dunning.Ops.Frame;
@@ -238,10 +237,7 @@ public sealed class OidcTests
         await using var rig = await ServiceRig.NewAsync(1);
         // Where the framework would keep its keys.
         var home = Directory.CreateTempSubdirectory("dunning-home-").FullName;
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var service = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}"));
-        listener.Stop();
+        var service = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort.Take()}"));
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         (start.Environment["HOME"], start.Environment["ConnectionStrings__Dunning"]) = (home, rig.ConnectionString);
         string[] settings =
@@ -270,16 +266,8 @@ public sealed class OidcTests
         }
         finally
         {
-            if (OperatingSystem.IsWindows() || process.HasExited)
-            {
-                process.Kill();
-            }
-            else
-            {
-                // What it has still to log it logs.
-                using var _ = Process.Start("kill", process.Id.ToString(CultureInfo.InvariantCulture));
-            }
-            await process.WaitForExitAsync();
+            // What it has still to log it logs.
+            await process.EndAsync();
         }
         var log = string.Concat(await texts);
         Assert.Contains("the identity provider has let somebody not in", log);

@@ -106,9 +106,8 @@ public sealed class OutageGuard(NpgsqlDataSource source, OutageOptions options, 
         await using var connection = await source.OpenConnectionAsync(ct);
         await connection.ExecuteAsync(new CommandDefinition(
             """
-            insert into dunning.gateway_refusal (began_at, last_at, runs, status, reason) values (@now, @now, 1, @Status, @Reason)
-            on conflict (is_only) do update set last_at = greatest(gateway_refusal.began_at, excluded.last_at), runs = gateway_refusal.runs + 1,
-                status = excluded.status, reason = excluded.reason
+            insert into dunning.gateway_refusal (began_at, runs, status, reason) values (@now, 1, @Status, @Reason)
+            on conflict (is_only) do update set runs = gateway_refusal.runs + 1, status = excluded.status, reason = excluded.reason
             """,
             new { now = clock().Utc(), refusal.Status, refusal.Reason }, cancellationToken: ct));
     }

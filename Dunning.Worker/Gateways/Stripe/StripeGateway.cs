@@ -184,10 +184,10 @@ public sealed partial class StripeGateway : IPaymentGateway, IChargeList, IGatew
         {
             return known.Account;
         }
-        var owner = await _client.GetAccountAsync(ct) switch
+        var owner = await TryKeyAsync(ct) switch
         {
-            StripeReply<StripeAccount>.Done(var account) => new KeyOwner(key, account.Id),
-            StripeReply<StripeAccount>.Failed(403, _) => new KeyOwner(key, null),
+            KeyVerdict.Taken(var account) => new KeyOwner(key, account),
+            KeyVerdict.NotTold => new KeyOwner(key, null),
             _ => null,
         };
         _owner = owner ?? _owner;

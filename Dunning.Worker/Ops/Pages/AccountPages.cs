@@ -60,7 +60,7 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
     private static Html State(Show show, AccountPage page, OpsSentences sentences)
     {
         var (w, file) = (show.Words, page.File);
-        var owed = file.Invoices.Where(i => i.State == InvoiceState.Open).Sum(i => i.AmountDue.Minor);
+        var owed = file.Owed.Minor;
         return Html.Of(
             $"""
             <dl class="facts">
@@ -323,8 +323,9 @@ internal sealed class AccountPages(OpsFrame frame, OperatorDesk desk, Database d
 
     private async Task ConfirmAsync(HttpContext http, AccountPage page, AccountAction action, string number, string reason, ActPreview preview)
     {
-        var (visit, w) = (http.Ops(), http.Ops().Words);
-        var (show, file, key) = (new Show(http.Ops()), page.File, number.Length == 0 ? "account." + action.Do : action.Do);
+        var visit = http.Ops();
+        var w = visit.Words;
+        var (show, file, key) = (new Show(visit), page.File, number.Length == 0 ? "account." + action.Do : action.Do);
         var (sentences, title) = (new OpsSentences(show, page), w["act." + key]);
         var amount = action.Amount ?? page.Sheet.Invoices.Where(i => DocumentNumber.Of(i.Series, i.Year, i.Number) == number).Select(i => (long?)i.AmountDue).FirstOrDefault();
         // The amount as it was read, so that a comma which was meant otherwise is seen, and is what is done.

@@ -70,10 +70,7 @@ internal sealed class AuditPage(OpsFrame frame, NpgsqlDataSource source)
         [
             r.Number ?? r.Subscription,
             r.PeriodStart is { } start ? w["detail.period", ("date", LocalDatePattern.Iso.Format(LocalDate.FromDateOnly(start)))] : null,
-            r is { Amount: { } amount, Currency: { } currency } ? show.Amount(amount, currency) : null,
-            r.Until is { } until ? w["detail.until", ("date", until)] : null,
-            r.Days is { } days ? w["detail.days", ("n", show.Count(days))] : null,
-            r is { IsRejected: false, Code: { } outcome } ? show.Name("outcome.charge", outcome) : null,
+            .. show.Details(r is { Amount: { } amount, Currency: { } currency } ? show.Amount(amount, currency) : null, r.Until, r.Days, r.IsRejected ? null : r.Code),
         ];
         var said = string.Join(", ", all.OfType<string>());
         return Html.Of($"{Show.Account(r.Account)}{(said.Length == 0 ? "" : " · " + said)}{(r.IsRejected ? Html.Of($"<br><span class=\"soft\">{w.Find("cause." + r.Code) ?? w["cause.other"]}</span>") : Html.Empty)}");

@@ -94,7 +94,7 @@ internal sealed class CasesPage(
                 Html.Of($"{Show.Account(r.Account)}<br><span class=\"soft\">{r.Name}</span>"),
                 Show.Link(OpsPath.Of("/ops/account", ("id", r.Account)) + "#invoices", r.Number),
                 Html.Text(show.Amount(r.Amount, r.Currency)),
-                Html.Of($"{State(show, r)}{Html.Each(MarksOf(r), m => Html.Of($" {Show.Badge("warn", w["mark." + m])}"))}"),
+                Html.Of($"{State(show, r)}{Html.Each(r.Marks, m => Html.Of($" {Show.Badge("warn", w["mark." + m])}"))}"),
                 Html.Text(show.Count(r.LastStep)),
                 Html.Text(r.Code is null ? "–" : show.Name("code", r.Code)),
                 show.Time(r.OpenedAt),
@@ -108,15 +108,8 @@ internal sealed class CasesPage(
         : r.PausedUntil is { } until ? Html.Text(show.Words["invoice.paused", ("date", Iso(until))])
         : show.Time(next);
 
-    private static Html State(Show show, CaseRow r)
-    {
-        var state = r is { State: "open", Access: not "active" } ? "suspended" : r.State;
-        return Show.Badge(state switch { "paid" => "good", "open" => "warn", "suspended" or "written_off" => "bad", _ => "" }, show.Words["state." + state]);
-    }
-
-    private static IEnumerable<string> MarksOf(CaseRow r) =>
-        new[] { ("exhausted", r.Exhausted && r.State == "open"), ("paused", r.PausedUntil is not null), ("exempt", r.Exempt), ("held", r.Held), ("disputed", r.Disputed) }
-            .Where(m => m.Item2).Select(m => m.Item1);
+    private static Html State(Show show, CaseRow r) =>
+        Show.Badge(r.Standing switch { "paid" => "good", "open" => "warn", "suspended" or "written_off" => "bad", _ => "" }, show.Words["state." + r.Standing]);
 
     private async Task ExportAsync(HttpContext http)
     {

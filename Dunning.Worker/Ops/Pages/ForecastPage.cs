@@ -16,9 +16,6 @@ internal sealed class ForecastPage(OpsFrame frame, NpgsqlDataSource source, Func
     private const int Days = 90;
     private const int Purges = 100;
 
-    // The overview's.
-    private const int Soon = 30;
-
     private readonly ForecastQueries _queries = new(source);
 
     public void Map(IEndpointRouteBuilder app) => app.MapGet("/ops/forecast", ShowAsync).Needs(OpsRole.Viewer);
@@ -44,7 +41,7 @@ internal sealed class ForecastPage(OpsFrame frame, NpgsqlDataSource source, Func
                 <p class="soft">{w["forecast.note"]}</p>
                 <nav class="tabs" aria-label="{w["forecast.by"]}"><ul><li>{Tab("/ops/forecast", w["forecast.byweek"], !isByDay)}</li><li>{Tab("/ops/forecast?by=day", w["forecast.byday"], isByDay)}</li></ul></nav>
                 {(currencies.Count == 0 ? Show.Nothing(w["forecast.none"]) : Html.Each(currencies, c => Currency(show, c, days.Where(d => d.Currency == c).ToList(), today, isByDay)))}{Show.Heading("purges", w["forecast.purges"])}{GuardNotice.Of(show, tripped, GuardKinds.Purges)}{(purges.Count == 0 ? Show.Nothing(w["forecast.purges.none"]) : Html.Of(
-                    $"<p>{w["forecast.purges.note", ("n", show.Count(Count(d => !d.Waits))), ("soon", show.Count(Count(d => !d.Waits && d.At <= at + Duration.FromDays(Soon)))), ("waiting", show.Count(Count(d => d.Waits))), ("shown", show.Count(purges.Count))]}</p>{Show.Table(w["forecast.purges"], [w["forecast.purge.on"], w["account.id"], w["account.access"], "#" + w["forecast.purge.owed"], w["case.mark"]],
+                    $"<p>{w["forecast.purges.note", ("n", show.Count(Count(d => !d.Waits))), ("soon", show.Count(Count(d => !d.Waits && d.At <= at + ForecastQueries.Soon))), ("waiting", show.Count(Count(d => d.Waits))), ("shown", show.Count(purges.Count))]}</p>{Show.Table(w["forecast.purges"], [w["forecast.purge.on"], w["account.id"], w["account.access"], "#" + w["forecast.purge.owed"], w["case.mark"]],
                         purges.Select(p => Show.Row(Show.Short(Show.Day(p.PurgeOn)), Show.Head(Html.Of($"{Show.Account(p.Account)}<br><span class=\"soft\">{p.Name}</span>")), Show.Cell(CasesPage.AccessOf(show, p.Access, false, false)),
                             Show.Figure(show.Amount(p.Owed, p.Currency!)), Show.Cell(Html.Of($"{(p.Held ? Show.Badge("warn", w["mark.held"]) : Html.Empty)} {(p.Exempt ? Show.Badge("warn", w["mark.exempt"]) : Html.Empty)} {(p is { Waits: true, Held: false, Exempt: false } ? Show.Badge("warn", w["account.waits"]) : Html.Empty)}")))))}"))}
                 """),

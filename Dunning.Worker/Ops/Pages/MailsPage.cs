@@ -152,8 +152,8 @@ internal sealed class MailsPage(OpsFrame frame, OperatorDesk desk, NpgsqlDataSou
 
     private async Task ConfirmAsync(HttpContext http, string reason)
     {
-        var (visit, w) = (http.Ops(), http.Ops().Words);
-        var show = new Show(http.Ops());
+        var visit = http.Ops();
+        var (show, w) = (new Show(visit), visit.Words);
         var dead = (await _queries.CountAsync(http.RequestAborted)).Where(c => c.State == "dead").ToList();
         if (dead.Count == 0)
         {

@@ -61,10 +61,8 @@ internal sealed class OpsSentences(Show show, AccountPage page)
         var w = show.Words;
         string?[] all =
         [
-            e.Amount is { } amount ? Amount(amount) : null,
-            e.EndsOn is { } until ? w["detail.until", ("date", Day(until))] : null,
-            e.Days is { } days ? w["detail.days", ("n", show.Count(days))] : null,
-            e is { Type: EventTypes.OperatorActed, Code: { } outcome } ? show.Name("outcome.charge", outcome) : null,
+            .. show.Details(
+                e.Amount is { } amount ? Amount(amount) : null, e.EndsOn is { } until ? Day(until) : null, e.Days, e.Type == EventTypes.OperatorActed ? e.Code : null),
             e is { PeriodStart: { } start, Subscription: { } subscription } ? w["detail.invoice", ("invoice", page.NumberOf(subscription, start) ?? subscription), ("date", Day(start))] : null,
         ];
         var said = string.Join(", ", all.OfType<string>());

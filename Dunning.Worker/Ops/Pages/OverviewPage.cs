@@ -15,8 +15,6 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
     private const int Days = 30;
     private const int Alerts = 20;
 
-    private static readonly Duration s_purgesAhead = Duration.FromDays(30);
-
     // Longer than anything waits that runs every minute.
     private static readonly Duration s_patience = Duration.FromMinutes(15);
 
@@ -35,7 +33,7 @@ internal sealed class OverviewPage(OpsFrame frame, NpgsqlDataSource source, Func
         // Side by side: each has a connection of its own.
         var (askedTakings, askedOwed, askedBacklog, askedStanding, askedPurges, askedCases, askedAlerts) = (
             _queries.TakingsAsync(today.PlusDays(1 - Days), today, show.Zone, ct), _queries.OwedAsync(ct), _queries.BacklogAsync(at, ct),
-            _queries.StandingAsync(ct), _forecast.PurgesAheadAsync(at + s_purgesAhead, rules(), ct), _year.GetAsync(), _passes.AlertsAsync(Alerts, ct));
+            _queries.StandingAsync(ct), _forecast.PurgesAheadAsync(at + ForecastQueries.Soon, rules(), ct), _year.GetAsync(), _passes.AlertsAsync(Alerts, ct));
         await Task.WhenAll(askedTakings, askedOwed, askedBacklog, askedStanding, askedPurges, askedCases, askedAlerts);
         var (takings, owed, backlog, standing, purges, cases, alerts) = (
             await askedTakings, await askedOwed, await askedBacklog, await askedStanding, await askedPurges, await askedCases, await askedAlerts);

@@ -47,6 +47,19 @@ internal sealed class Show(OpsWords words, DateTimeZone zone)
     /// <summary>An instant to the minute, or a dash.</summary>
     public Html Time(DateTime? utc) => utc is { } at ? Time(at) : Html.Text("–");
 
+    /// <summary>What an operator's act says beside who, what and why; null where it says none.</summary>
+    /// <param name="amount">An amount, written out.</param>
+    /// <param name="until">The end of a pause, written out.</param>
+    /// <param name="days">Days of access.</param>
+    /// <param name="outcome">How a charge was resolved.</param>
+    public IEnumerable<string?> Details(string? amount, string? until, int? days, string? outcome) =>
+    [
+        amount,
+        until is null ? null : Words["detail.until", ("date", until)],
+        days is { } some ? Words["detail.days", ("n", Count(some))] : null,
+        outcome is null ? null : Name("outcome.charge", outcome),
+    ];
+
     /// <summary>An instant to the second, UTC: for files, which have no place to say another zone.</summary>
     public static string Seconds(DateTime utc) => s_second.Format(LocalDateTime.FromDateTime(utc));
 
@@ -156,5 +169,5 @@ internal sealed class Show(OpsWords words, DateTimeZone zone)
     private static Html Way(string rel, string? path, string text) => path is null ? Html.Empty : Html.Of($"<a class=\"button\" rel=\"{rel}\" href=\"{path}\">{text}</a>");
 
     /// <summary>The way to the next rows; nothing where these are the last.</summary>
-    public Html Next(string? path) => path is null ? Html.Empty : Html.Of($"<p class=\"pager\"><a class=\"button\" rel=\"next\" href=\"{path}\">{Words["page.next"]}</a></p>\n");
+    public Html Next(string? path) => Pager(null, path);
 }

@@ -42,6 +42,14 @@ internal sealed record CaseRow(
 
     public string Number => DocumentNumber.Of(Series, Year, Count);
 
+    /// <summary>The state as people are told it: an unpaid one of an account without access is suspended.</summary>
+    public string Standing => State == "open" && Access != "active" ? "suspended" : State;
+
+    /// <summary>Of <see cref="CaseQueries.Marks"/>.</summary>
+    public IEnumerable<string> Marks =>
+        new[] { ("exhausted", Exhausted && State == "open"), ("paused", PausedUntil is not null), ("exempt", Exempt), ("held", Held), ("disputed", Disputed) }
+            .Where(m => m.Item2).Select(m => m.Item1);
+
     public CaseCursor Cursor => new(OpenedAt, Currency, Amount, Subscription, PeriodStart, NextAt);
 }
 
@@ -53,39 +61,7 @@ internal sealed record FoundRow(string Id, string Name, string Access, bool Clos
 /// <summary>Dunning cases for the page, page by page by key, and for the export as a stream.</summary>
 internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rules)
 {
-    // First which ones, in order and as many as are wanted; what is looked up one by one only for those.
-    private const string Decline =
-        """
-        left join lateral (
-            select c.code from dunning.charge c
-            where c.state = 'failed' and c.subscription_id = r.subscription_id and c.period_start = r.period_start
-            order by c.first_called_at desc limit 1) f on true
-        """;
-
-    // Where many are looked through, all declines are read in one go instead.
-    private const string DeclineOfEach =
-        """
-        left join (
-            select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
-            where state = 'failed' order by subscription_id, period_start, first_called_at desc) f
-            on f.subscription_id = r.subscription_id and f.period_start = r.period_start
-        """;
-
-    private const string FirstDeclineOfEach =
-        $"""
-        left join (
-            select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
-            where state = 'failed' order by subscription_id, period_start, {OverviewQueries.FirstDecline}) d
-            on d.subscription_id = r.subscription_id and d.period_start = r.period_start
-        """;
-
-    private const string FirstDecline =
-        $"""
-        left join lateral (
-            select c.code from dunning.charge c
-            where c.state = 'failed' and c.subscription_id = r.subscription_id and c.period_start = r.period_start
-            order by {OverviewQueries.FirstDecline} limit 1) d on true
-        """;
+    private const string LastDecline = "first_called_at desc";
 
     // What is counted is told up to there; nobody pages through more.
     private const int Most = 100_000;
@@ -110,7 +86,7 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
     {
         if (OrderOf(filter) == "next")
         {
-            return PageOf(await ByNextAsync(filter, ct), cursor, isBack, limit);
+            return PageOf(await ReadAsync(filter, ct).ToListAsync(ct), cursor, isBack, limit);
         }
         if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
         {
@@ -144,17 +120,15 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
         return (Math.Min(count, Most), count > Most);
     }
 
-    /// <summary>All of them, as the server sends them: one is in memory. By the next step, which the server does not know: all that are open.</summary>
-    public async IAsyncEnumerable<CaseRow> ReadAsync(CaseFilter filter, [EnumeratorCancellation] CancellationToken ct)
+    /// <summary>
+    /// All of them, as the server sends them: one is in memory. By the next step, which the server does not know but the rule, all that are open are: few of what
+    /// there ever was.
+    /// </summary>
+    public IAsyncEnumerable<CaseRow> ReadAsync(CaseFilter filter, CancellationToken ct) =>
+        OrderOf(filter) == "next" ? StreamAsync(filter, ct).Order(s_byNext) : StreamAsync(filter, ct);
+
+    private async IAsyncEnumerable<CaseRow> StreamAsync(CaseFilter filter, [EnumeratorCancellation] CancellationToken ct)
     {
-        if (OrderOf(filter) == "next")
-        {
-            foreach (var row in await ByNextAsync(filter, ct))
-            {
-                yield return row;
-            }
-            yield break;
-        }
         if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
         {
             yield break;
@@ -235,19 +209,6 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
         }
     }
 
-    // What is open is few of what there ever was: it is read as a whole and sorted by what the rule says.
-    private async Task<List<CaseRow>> ByNextAsync(CaseFilter filter, CancellationToken ct)
-    {
-        if (await AccountsOfAsync(filter.Text, ct) is not var (accounts, number))
-        {
-            return [];
-        }
-        await using var connection = await source.OpenConnectionAsync(ct);
-        return (await connection.QueryAsync<CaseRow>(new CommandDefinition(
-            Sql(filter, null, accounts is not null, number is not null, ""), Values(filter, null, accounts, number, 0), cancellationToken: ct)))
-            .Select(Told(rules())).Order(s_byNext).ToList();
-    }
-
     private static readonly Comparer<CaseRow> s_byNext = Comparer<CaseRow>.Create((x, y) => Compare(x.Cursor, y.Cursor));
 
     private static int Compare(CaseCursor x, CaseCursor y) =>
@@ -319,12 +280,31 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
             from dunning.receivable r
             {(asksAmount ? "join dunning.invoice i using (subscription_id, period_start)" : "")}
             {(asksAccount ? "join dunning.account a on a.id = r.account_id" : "")}
-            {(filter.Code is null ? "" : isOfMany ? DeclineOfEach : Decline)}
-            {(filter.First is null or NoCode ? "" : isOfMany ? FirstDeclineOfEach : FirstDecline)}
+            {(filter.Code is null ? "" : Decline("f", LastDecline, isOfMany))}
+            {(filter.First is null or NoCode ? "" : Decline("d", OverviewQueries.FirstDecline, isOfMany))}
             where {(filter.State is "open" or "suspended" ? "r.case_opened_at is not null" : "r.case_schedule is not null")} {string.Concat(all.OfType<string>().Select(c => $"and {c} "))}
             """;
     }
 
+    /// <summary>A join with the code of one of the declines of <c>receivable r</c>.</summary>
+    /// <param name="name">What the join is called.</param>
+    /// <param name="order">By which that one comes first.</param>
+    /// <param name="isOfMany">Many are looked through: all declines are read in one go, instead of one by one.</param>
+    public static string Decline(string name, string order, bool isOfMany) => isOfMany
+        ? $"""
+        left join (
+            select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
+            where state = 'failed' order by subscription_id, period_start, {order}) {name}
+            on {name}.subscription_id = r.subscription_id and {name}.period_start = r.period_start
+        """
+        : $"""
+        left join lateral (
+            select c.code from dunning.charge c
+            where c.state = 'failed' and c.subscription_id = r.subscription_id and c.period_start = r.period_start
+            order by {order} limit 1) {name} on true
+        """;
+
+    // First which ones, in order and as many as are wanted; what is looked up one by one only for those.
     private static string Sql(CaseFilter filter, Way? way, bool isOfAccounts, bool isOfNumber, string limit)
     {
         var (up, down) = way == Way.Back ? (" desc", "") : ("", " desc");
@@ -348,7 +328,7 @@ internal sealed class CaseQueries(NpgsqlDataSource source, Func<RuleOptions> rul
             join dunning.invoice i using (subscription_id, period_start)
             join dunning.account a on a.id = r.account_id
             join dunning.dunning_schedule s on s.fingerprint = r.case_schedule
-            {Decline}
+            {Decline("f", LastDecline, isOfMany: false)}
             order by {order}
             """;
     }

@@ -66,6 +66,9 @@ internal sealed class ForecastQueries(NpgsqlDataSource source)
         return [.. days.Select(d => new ExpectedDay(d.Key.Item1, d.Key.Item2, d.Value.Renewals, d.Value.Cash))];
     }
 
+    /// <summary>Purges so far ahead are told apart, on the overview and beside the forecast.</summary>
+    public static readonly Duration Soon = Duration.FromDays(30);
+
     // What a purge waits for, as the rule has it (PurgeForecast): a test compares them.
     private const string Waits =
         """

@@ -166,8 +166,7 @@ internal sealed class OverviewQueries(NpgsqlDataSource source)
                 from dunning.receivable r
                 join dunning.invoice i using (subscription_id, period_start)
                 join dunning.account a on a.id = r.account_id
-                left join (select distinct on (subscription_id, period_start) subscription_id, period_start, code from dunning.charge
-                           where state = 'failed' order by subscription_id, period_start, {FirstDecline}) f using (subscription_id, period_start)
+                {CaseQueries.Decline("f", FirstDecline, isOfMany: true)}
                 left join dunning.charge p on p.subscription_id = r.subscription_id and p.period_start = r.period_start
                     and p.state = 'succeeded' and not p.duplicate and r.state = 'paid'
                 left join lateral (

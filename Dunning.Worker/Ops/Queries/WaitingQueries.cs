@@ -1,4 +1,3 @@
-using System.Data;
 using Dapper;
 using Dunning.Model;
 using Dunning.Passes;
@@ -31,9 +30,6 @@ internal sealed class WaitingQueries(NpgsqlDataSource source)
     // A page must come in time, and nobody reads more.
     private const int Candidates = 2000;
 
-    // What is barred is put off by so much.
-    private static readonly Duration s_wait = Duration.FromMinutes(15);
-
     /// <summary>How many, and at most so many of them, the longest due first.</summary>
     public async Task<Waiting> OfAsync(GuardKinds kind, Rulebook book, Instant now, int limit, CancellationToken ct)
     {
@@ -48,7 +44,7 @@ internal sealed class WaitingQueries(NpgsqlDataSource source)
 
     private static async Task<Waiting> MailsAsync(NpgsqlConnection connection, Instant now, int limit, CancellationToken ct)
     {
-        var values = new { until = (now + s_wait).Utc(), limit };
+        var values = new { until = (now + Forecast.GuardWait).Utc(), limit };
         var count = await connection.ExecuteScalarAsync<long>(new CommandDefinition(
             "select count(*) from dunning.outbox where state in ('pending', 'held') and state = 'pending' and coalesce(next_try_at, decided_at) <= @until", values, cancellationToken: ct));
         var rows = await connection.QueryAsync<(string Account, string Name, string Template)>(new CommandDefinition(
@@ -65,17 +61,16 @@ internal sealed class WaitingQueries(NpgsqlDataSource source)
         return new Waiting(count, [.. rows.Select(r => new WaitingRow(r.Account, r.Name, null, r.Template, null))]);
     }
 
-    private static async Task<Waiting> AccountsAsync(
+    private async Task<Waiting> AccountsAsync(
         NpgsqlConnection connection, PassKind pass, Func<AccountFile, WaitingRow?> rowOf, Instant now, int limit, CancellationToken ct)
     {
-        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, ct);
         var ids = await connection.QueryAsync<string>(new CommandDefinition(
             "select account_id from dunning.due where pass = @pass and at <= @until order by at, account_id limit @Candidates",
-            new { pass = Texts.Pass[pass], until = (now + s_wait).Utc(), Candidates }, transaction, cancellationToken: ct));
+            new { pass = Texts.Pass[pass], until = (now + Forecast.GuardWait).Utc(), Candidates }, cancellationToken: ct));
         var rows = new List<WaitingRow>();
         foreach (var some in ids.Chunk(AtOnce))
         {
-            var files = (await Files.ReadAsync(connection, transaction, some, [], [], ct)).Files.ToDictionary(f => f.File.Id, f => f.File, StringComparer.Ordinal);
+            var files = await new PostgresFiles(source).FilesAsync(some, ct);
             rows.AddRange(some.Where(files.ContainsKey).Select(id => rowOf(files[id])).OfType<WaitingRow>());
         }
         return new Waiting(rows.Count, rows.Take(limit).ToList());
@@ -83,12 +78,9 @@ internal sealed class WaitingQueries(NpgsqlDataSource source)
 
     private static WaitingRow? SuspensionOf(AccountFile file, Instant now, Rulebook book) =>
         Forecast.Of(file, now, book).Any(p => p is { Kind: ProspectKind.Step, StepDoes.Suspend: true, Obstacles.IsEmpty: true } && p.At <= now)
-            ? new WaitingRow(file.Id, file.Name, "suspension", null, OwedBy(file)) : null;
+            ? new WaitingRow(file.Id, file.Name, "suspension", null, file.Owed) : null;
 
     private static WaitingRow? PurgeOf(AccountFile file, Instant now, Rulebook book) =>
         PurgeForecast.Of(file, now, book) is { Does: PurgeAct.Purge or PurgeAct.EraseClosed, Obstacles.IsEmpty: true } ahead && ahead.At <= now
-            ? new WaitingRow(file.Id, file.Name, ahead.Does == PurgeAct.Purge ? "purge" : "erasure", null, OwedBy(file)) : null;
-
-    private static Money OwedBy(AccountFile file) =>
-        new(file.Invoices.Where(i => i.State == InvoiceState.Open).Sum(i => i.AmountDue.Minor), file.Currency);
+            ? new WaitingRow(file.Id, file.Name, ahead.Does == PurgeAct.Purge ? "purge" : "erasure", null, ahead.Unpaid) : null;
 }

@@ -141,7 +141,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
                 // The job host's pages answer so to what they do not know.
                 if (IsNothing(http) && http.OpsOrNobody() is { } visit)
                 {
-                    await WriteAsync(http, StatusCodes.Status404NotFound, "missing.title", visit.Words["missing.text"]);
+                    await WriteNothingAsync(http, visit);
                 }
             }
         }
@@ -174,9 +174,16 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
         {
             return;
         }
+        await WriteNothingAsync(http, Enter(http, id, row));
+    }
+
+    private Task WriteNothingAsync(HttpContext http, OpsVisit visit) => WriteAsync(http, StatusCodes.Status404NotFound, "missing.title", visit.Words["missing.text"]);
+
+    private SessionVisit Enter(HttpContext http, byte[] id, OpsSessionRow row)
+    {
         var visit = new SessionVisit(id, row, frame.Texts.In(row.Language), settings.Zone, sessions);
         http.Features.Set<OpsVisit>(visit);
-        await WriteAsync(http, StatusCodes.Status404NotFound, "missing.title", visit.Words["missing.text"]);
+        return visit;
     }
 
     private async Task<bool> AdmitAsync(HttpContext http, OpsRole role)
@@ -193,8 +200,7 @@ internal sealed class OpsGate(OpsFrame frame, OpsSessions sessions, OpsSettings 
             await AskToSignInAsync(http);
             return false;
         }
-        var visit = new SessionVisit(id!, row, frame.Texts.In(row.Language), settings.Zone, sessions);
-        http.Features.Set<OpsVisit>(visit);
+        var visit = Enter(http, id!, row);
         if (!visit.User.May(role))
         {
             await WriteAsync(http, StatusCodes.Status403Forbidden, "refused.title", visit.Words["refused.role", ("role", visit.Words["role." + OpsRoles.NameOf(role)])]);

@@ -23,7 +23,6 @@ internal sealed class SignInPages(
     private const string Secret = "password";
     private const string OneTime = "token";
 
-
     private readonly SignInLimits _limits = new(source, time);
     private readonly OpsUsers _users = new(source, time);
 

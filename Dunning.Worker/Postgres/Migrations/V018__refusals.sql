@@ -9,7 +9,6 @@ alter table dunning.outage add column status int;
 create table dunning.gateway_refusal (
     is_only  boolean primary key default true check (is_only),
     began_at timestamptz not null,
-    last_at  timestamptz not null check (last_at >= began_at),
     -- Passes that it stopped, with none between them whose charges were answered.
     runs     int not null check (runs > 0),
     -- Null: nothing was sent, as when the key's file can't be read.
