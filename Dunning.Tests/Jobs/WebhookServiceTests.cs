@@ -120,6 +120,8 @@ public sealed class WebhookServiceTests : IAsyncLifetime
 
         Assert.Equal(2, (await rig.CommandAsync("webhooks", "retry")).Code);
         Assert.Equal(1, (await rig.CommandAsync("webhooks", "retry", "evt_2")).Code);
+        // Nothing is in the audit that was not done.
+        Assert.Equal(0, await rig.ScalarAsync<long>("select count(*) from dunning.audit where act = 'retry_webhook'"));
         Assert.Equal((0, "1 to be tried again"), Line(await rig.CommandAsync("webhooks", "retry", "evt_1", "--reason", "it answers again", "--by", "camille")));
         Assert.Equal("camille evt_1 it answers again", await rig.ScalarAsync<string>(
             "select operator || ' ' || subject || ' ' || reason from dunning.audit where act = 'retry_webhook' order by id desc limit 1"));

@@ -79,18 +79,13 @@ public sealed class OperatorDesk(Engine engine)
         await new PostgresOutbox(Source).ReviveAsync(account, number, engine.Now(), (connection, transaction) => Audit.WriteAsync(
             connection, transaction, engine.Now(), mandate, AuditAct.ResendMail, account is null ? AllDead : FormattableString.Invariant($"{account} {number}"), ct), ct);
 
-    /// <summary>Lets the service try failed events of the gateway again: one, or all there are. Returns how many.</summary>
+    /// <summary>Lets the service try failed events of the gateway again: one, or all there are. Returns how many; where there are none, nothing is done.</summary>
     public Task<int> RetryWebhooksAsync(Mandate mandate, string? eventId, CancellationToken ct) => RetryWebhooksAsync(Source, engine.Now(), mandate, eventId, ct);
 
     /// <summary>The same where there is no gateway: the service has it.</summary>
-    internal static async Task<int> RetryWebhooksAsync(NpgsqlDataSource source, Instant now, Mandate mandate, string? eventId, CancellationToken ct)
-    {
-        await using (var connection = await source.OpenConnectionAsync(ct))
-        {
-            await Audit.WriteAsync(connection, null, now, mandate, AuditAct.RetryWebhook, eventId ?? "all failed", ct);
-        }
-        return await new WebhookStore(source).ReviveAsync(eventId, now, ct);
-    }
+    internal static Task<int> RetryWebhooksAsync(NpgsqlDataSource source, Instant now, Mandate mandate, string? eventId, CancellationToken ct) =>
+        new WebhookStore(source).ReviveAsync(eventId, now, ct, (connection, transaction) => Audit.WriteAsync(
+            connection, transaction, now, mandate, AuditAct.RetryWebhook, eventId ?? "all failed", ct));
 
     /// <summary>Writes what is about to be done into the audit.</summary>
     /// <param name="mandate">Who, and why.</param>

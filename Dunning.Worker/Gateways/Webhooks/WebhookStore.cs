@@ -124,16 +124,23 @@ internal sealed class WebhookStore(NpgsqlDataSource source)
             new { state, limit }, cancellationToken: ct))).AsList();
     }
 
-    /// <summary>Lets one event that has failed, or all, be tried again. Returns how many.</summary>
-    public async Task<int> ReviveAsync(string? eventId, Instant now, CancellationToken ct)
+    /// <summary>Lets one event that has failed, or all, be tried again. Returns how many. What is to be noted of it is, in the same transaction.</summary>
+    public async Task<int> ReviveAsync(string? eventId, Instant now, CancellationToken ct, Func<NpgsqlConnection, NpgsqlTransaction, Task>? note = null)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
-        return await connection.ExecuteAsync(new CommandDefinition(
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var revived = await connection.ExecuteAsync(new CommandDefinition(
             """
             update dunning.webhook set state = 'pending', tries = 0, next_try_at = @now, settled_at = null, fault = null
             where state = 'failed' and (@eventId::text is null or event_id = @eventId)
             """,
-            new { eventId, now = now.Utc() }, cancellationToken: ct));
+            new { eventId, now = now.Utc() }, transaction, cancellationToken: ct));
+        if (revived > 0 && note is not null)
+        {
+            await note(connection, transaction);
+        }
+        await transaction.CommitAsync(ct);
+        return revived;
     }
 
     private async Task SetAsync(string gateway, WebhookTurn turn, string state, Instant? next, Instant? settled, string? fault, CancellationToken ct)
